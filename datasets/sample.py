@@ -1,0 +1,39 @@
+"""The sample: recipe, microstructure, labels and provenance, as one record of a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional
+
+from .label import Label
+from .microstructure import Microstructure
+from .recipe import Recipe
+
+__all__ = ["Sample"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One record.
+
+    Parameters
+    ----------
+    recipe
+        What was asked for; its digest is the sample's id.
+    microstructure
+        What was generated; None if that failed (every label then has status INVALID_STRUCTURE or WORKER_LOST).
+    labels
+        Transport name -> label.
+    provenance
+        JSON types: versions, solver settings, host; equal for equal software.
+    """
+
+    recipe: Recipe
+    microstructure: Optional[Microstructure]
+    labels: Mapping[str, Label]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The recipe's digest."""
+        return self.recipe.id

@@ -1,0 +1,75 @@
+"""The transport: which property of a microstructure is computed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Dict, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InvalidInput
+
+__all__ = ["Transport"]
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Conductivity of each phase, by name.
+
+    Parameters
+    ----------
+    name
+        For instance ``"ionic"`` or ``"electronic"``.
+    conductivity
+        Phase name -> σ, S/m; finite and not negative. Phases a microstructure has beyond these are an error,
+        names a microstructure lacks are not: one transport serves several families.
+
+    Raises
+    ------
+    InvalidInput
+        If a conductivity is negative, not finite, or none is positive.
+    """
+
+    name: str
+    conductivity: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        for phase, sigma in self.conductivity.items():
+            if not math.isfinite(sigma) or sigma < 0:
+                raise InvalidInput(
+                    f"Transport {self.name!r}: the conductivity of {phase!r} is {sigma} S/m; give a finite number, 0 or more."
+                )
+        if not any(sigma > 0 for sigma in self.conductivity.values()):
+            raise InvalidInput(f"Transport {self.name!r}: no phase conducts; give at least one a conductivity above 0 S/m.")
+
+    @property
+    def sigma_max(self) -> float:
+        """Largest phase conductivity, S/m: the σ_bulk of M = σ_eff/σ_bulk."""
+        return max(self.conductivity.values())
+
+    def table(self, phase_names: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return σ of each phase in S/m, (p,), in the order of `phase_names`.
+
+        Raises
+        ------
+        InvalidInput
+            If a phase has no conductivity here.
+        """
+        missing = [phase for phase in phase_names if phase not in self.conductivity]
+        if missing:
+            raise InvalidInput(
+                f"Transport {self.name!r} has no conductivity for phase {missing[0]!r}; "
+                f"it knows {', '.join(sorted(self.conductivity))}. Add it, 0 if it insulates."
+            )
+        return np.array([self.conductivity[phase] for phase in phase_names], dtype=np.float64)
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return plain JSON types."""
+        return {"name": self.name, "conductivity_S_per_m": dict(self.conductivity)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Transport:
+        """Return the transport that :meth:`to_dict` described."""
+        return cls(str(data["name"]), {str(k): float(v) for k, v in data["conductivity_S_per_m"].items()})

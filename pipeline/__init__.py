@@ -1,0 +1,1 @@
+"""Recipe -> microstructure -> label: PoreSpy generation, the conductivity solver, reading of images."""

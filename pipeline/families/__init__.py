@@ -1,0 +1,1 @@
+"""Families of microstructures, one file each."""

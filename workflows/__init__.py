@@ -1,0 +1,1 @@
+"""Campaigns: configuration, Dask execution, screening, report, command line."""
