@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +69,8 @@ class Label:
     seconds
         Wall time of generation and solution; not part of what must be reproducible.
     connected
-        (nx, ny, nz) uint8 or None: bit a (1 << a) is set where the voxel conducts and is joined to both faces of axis a.
+        (nx, ny, nz) uint8 or None: bit a (1 << a) is set where the voxel conducts and is joined to both faces of
+        axis a.
     message
         A sentence on what went wrong, empty if nothing did.
     """
@@ -81,7 +82,7 @@ class Label:
     status: npt.NDArray[np.uint8] = field(default_factory=_not_requested)
     iterations: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(3, np.int32))
     seconds: float = 0.0
-    connected: Optional[npt.NDArray[np.uint8]] = None
+    connected: npt.NDArray[np.uint8] | None = None
     message: str = ""
 
     @property
@@ -91,12 +92,12 @@ class Label:
 
     def counts(self) -> Mapping[Status, int]:
         """Return how many of the three axes have each status."""
-        found: Dict[Status, int] = {}
+        found: dict[Status, int] = {}
         for value in self.status:
             found[Status(int(value))] = found.get(Status(int(value)), 0) + 1
         return found
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types, without the connectivity mask; unknown numbers are None."""
         return {
             "transport": self.transport.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Tuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +35,8 @@ class Microstructure:
     """
 
     phases: npt.NDArray[np.uint8]
-    phase_names: Tuple[str, ...]
-    voxel_size: Tuple[float, float, float]
+    phase_names: tuple[str, ...]
+    voxel_size: tuple[float, float, float]
 
     def __post_init__(self) -> None:
         phases = self.phases
@@ -51,12 +51,12 @@ class Microstructure:
             raise InvalidInput(f"voxel_size must be three positive lengths in metres, not {self.voxel_size!r}.")
 
     @property
-    def shape(self) -> Tuple[int, int, int]:
+    def shape(self) -> tuple[int, int, int]:
         """(nx, ny, nz), voxels."""
         nx, ny, nz = self.phases.shape
         return nx, ny, nz
 
-    def fractions(self) -> Dict[str, float]:
+    def fractions(self) -> dict[str, float]:
         """Return the achieved volume fraction of each phase."""
         counts: npt.NDArray[Any] = np.bincount(self.phases.ravel(), minlength=len(self.phase_names))
         return {name: float(count) / self.phases.size for name, count in zip(self.phase_names, counts)}

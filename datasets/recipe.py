@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Mapping
 
 from .errors import InvalidInput
 
@@ -34,8 +34,8 @@ class Recipe:
 
     family: str
     parameters: Mapping[str, Any]
-    shape: Tuple[int, int, int]
-    voxel_size: Tuple[float, float, float]
+    shape: tuple[int, int, int]
+    voxel_size: tuple[float, float, float]
     seed: int
 
     def canonical_json(self) -> str:
@@ -52,7 +52,7 @@ class Recipe:
         """Seed in [0, 2³²) for the generator, derived from :attr:`id`, so that no two recipes share a random stream."""
         return int(self.id[:8], 16)
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {
             "family": self.family,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping
 
 from .label import Label
 from .microstructure import Microstructure
@@ -29,7 +29,7 @@ class Sample:
     """
 
     recipe: Recipe
-    microstructure: Optional[Microstructure]
+    microstructure: Microstructure | None
     labels: Mapping[str, Label]
     provenance: Mapping[str, Any] = field(default_factory=dict)
 

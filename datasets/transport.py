@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -39,10 +39,13 @@ class Transport:
         for phase, sigma in self.conductivity.items():
             if not math.isfinite(sigma) or sigma < 0:
                 raise InvalidInput(
-                    f"Transport {self.name!r}: the conductivity of {phase!r} is {sigma} S/m; give a finite number, 0 or more."
+                    f"Transport {self.name!r}: the conductivity of {phase!r} is {sigma} S/m; "
+                    "give a finite number, 0 or more."
                 )
         if not any(sigma > 0 for sigma in self.conductivity.values()):
-            raise InvalidInput(f"Transport {self.name!r}: no phase conducts; give at least one a conductivity above 0 S/m.")
+            raise InvalidInput(
+                f"Transport {self.name!r}: no phase conducts; give at least one a conductivity above 0 S/m."
+            )
 
     @property
     def sigma_max(self) -> float:
@@ -65,7 +68,7 @@ class Transport:
             )
         return np.array([self.conductivity[phase] for phase in phase_names], dtype=np.float64)
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {"name": self.name, "conductivity_S_per_m": dict(self.conductivity)}
 
