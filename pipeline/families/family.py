@@ -1,0 +1,81 @@
+"""What every family of microstructures provides, and the checks they share."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ...datasets import InvalidInput, Microstructure
+
+__all__ = ["Family", "require_between", "require_fits", "threshold_to_fraction"]
+
+
+class Family(Protocol):
+    """A family: a frozen dataclass of physical parameters that generates microstructures.
+
+    The fields are the parameters of the recipe; ``__post_init__`` refuses impossible values. ``generate`` is a pure
+    function of its arguments.
+    """
+
+    name: ClassVar[str]
+    phase_names: ClassVar[tuple[str, ...]]
+
+    def check(self, shape: tuple[int, int, int], voxel_size: tuple[float, float, float]) -> None:
+        """Raise InvalidInput, naming the field, if these parameters do not fit the box."""
+
+    def generate(
+        self, shape: tuple[int, int, int], voxel_size: tuple[float, float, float], seed: int
+    ) -> Microstructure:
+        """Return the microstructure of this seed."""
+
+
+def require_between(family: Family, field: str, low: float, high: float) -> None:
+    """Raise InvalidInput unless ``low <= family.field <= high``."""
+    value = getattr(family, field)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise InvalidInput(f"Family {family.name!r}: {field} is {value!r}; give a number from {low:g} to {high:g}.")
+
+
+def require_fits(
+    family: Family, field: str, shape: tuple[int, int, int], voxel_size: tuple[float, float, float]
+) -> None:
+    """Raise InvalidInput if the length `field` (µm) is under one voxel or over half the shortest edge of the box."""
+    length = getattr(family, field)
+    voxel_um = 1e6 * max(voxel_size)
+    edge_um = 1e6 * min(n * h for n, h in zip(shape, voxel_size, strict=True))
+    if length < voxel_um:
+        raise InvalidInput(
+            f"Family {family.name!r}: {field} is {length:g} µm, less than a voxel ({voxel_um:g} µm); "
+            "raise it or take smaller voxels."
+        )
+    if length > edge_um / 2:
+        raise InvalidInput(
+            f"Family {family.name!r}: {field} is {length:g} µm, more than half the box edge ({edge_um:g} µm); "
+            "lower it or take a larger box."
+        )
+
+
+def threshold_to_fraction(
+    field: npt.NDArray[Any], fraction: float, rng: np.random.Generator, among: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.bool_]:
+    """Return the mask of the ``fraction`` of all voxels that have the lowest `field`, met to the voxel.
+
+    Parameters
+    ----------
+    field
+        (nx, ny, nz), any scalar field; equal values are told apart at random.
+    fraction
+        Of all voxels of the box, not only of those in `among`.
+    rng
+        Breaks ties.
+    among
+        (nx, ny, nz): only these voxels are chosen.
+    """
+    chosen = np.zeros(field.size, dtype=bool)
+    places = np.arange(field.size) if among is None else np.flatnonzero(among)
+    count = min(round(fraction * field.size), places.size)
+    order = np.lexsort((rng.random(places.size), field.ravel()[places]))
+    chosen[places[order[:count]]] = True
+    return chosen.reshape(field.shape)
