@@ -67,7 +67,7 @@ class Label:
     iterations
         (3,) int32.
     seconds
-        Wall time of generation and solution; not part of what must be reproducible.
+        Wall time of labelling; not part of what must be reproducible.
     connected
         (nx, ny, nz) uint8 or None: bit a (1 << a) is set where the voxel conducts and is joined to both faces of
         axis a.

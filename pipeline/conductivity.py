@@ -21,7 +21,7 @@ MAX_ITERATIONS = 500
 MAX_CONDUCTING_PHASES = 255
 CALL = "effective_conductivity(phases, {0: 0.0, 1: 0.18}, voxel_size=0.4e-6, axis=0)"
 
-Axis = Literal[0, 1, 2, "all"]
+Axis = int | Literal["all"]
 
 
 class Outcome(enum.Enum):

@@ -46,7 +46,9 @@ class FamilyRange:
             raise InvalidInput(f"Family {self.family!r}: weight is {self.weight!r}; give a positive number.")
         for name, (low, high) in self.ranges().items():
             if not low <= high:
-                raise InvalidInput(f"Family {self.family!r}: {name} goes from {low:g} to {high:g}; put the lower first.")
+                raise InvalidInput(
+                    f"Family {self.family!r}: {name} goes from {low:g} to {high:g}; put the lower first."
+                )
         for corner in (0, 1):
             family_of(self.family, {name: ends[corner] for name, ends in self.ranges().items()})
 
