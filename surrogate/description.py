@@ -13,7 +13,7 @@ from typing import NamedTuple, Sequence
 import torch
 from torch import Tensor
 
-from .galerkin import TINY, Faces, Level, face_conductances, ladder, sum_pairs, with_zeros
+from .galerkin import TINY, Faces, Level, face_conductances, ladder, sum_pairs, total, with_zeros
 
 __all__ = ["CHANNELS", "FIELD_LEVEL", "Description", "describe", "feature_count"]
 
@@ -90,9 +90,9 @@ def _features(x_bxyz: Tensor, mean_b: Tensor, uncorrected_b: Tensor, levels: Seq
 
 def _distribution(q: Faces) -> list[Tensor]:
     """Return dissipation along the axis, in all, and the share of the x faces that would carry it evenly."""
-    along_b = _mean(q.x)
-    total_b = along_b + _mean(q.y) + _mean(q.z)
-    return [along_b, total_b, along_b * along_b / (_mean(q.x * q.x) + TINY)]
+    along_b = total(q.x)
+    faces = q.x.shape[1] * q.x.shape[2] * q.x.shape[3]
+    return [along_b, along_b + total(q.y) + total(q.z), along_b * along_b / (faces * total(q.x * q.x) + TINY)]
 
 
 def _structure(x_bxyz: Tensor, fine: Faces, levels: Sequence[Level]) -> Tensor:

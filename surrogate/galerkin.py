@@ -31,6 +31,7 @@ __all__ = [
     "face_conductances",
     "ladder",
     "sum_pairs",
+    "total",
     "with_zeros",
 ]
 
@@ -89,7 +90,7 @@ def ladder(fine: Faces, iterations: Sequence[int]) -> tuple[Tensor, list[Level]]
         Conjugate-gradient iterations on each level, finest first.
     """
     shape = _cells(fine)
-    uncorrected_b = _total(_square(_drop(fine.x)) * fine.x)
+    uncorrected_b = total(_square(_drop(fine.x)) * fine.x)
     faces = [coarsen(fine)]
     for _ in iterations[1:]:
         faces.append(coarsen(faces[-1]))
@@ -111,8 +112,8 @@ def _level(g: Faces, u: Tensor, uncorrected_b: Tensor, decrement_b: Tensor, shap
     drop = _drop(g.x)
     gradient = _gradient(u)
     q = Faces(g.x * _square(drop - gradient.x), g.y * _square(gradient.y), g.z * _square(gradient.z))
-    between_b = _total(q.x) + _total(q.y) + _total(q.z)
-    inside_b = functional.relu(uncorrected_b - _total(_square(drop) * g.x))
+    between_b = total(q.x) + total(q.y) + total(q.z)
+    inside_b = functional.relu(uncorrected_b - total(_square(drop) * g.x))
     bound_b = between_b + inside_b
     # Of the nx voxels' drops, one falls on each face between cells, half a one on either plate; the rest lie inside.
     crossed = g.x.shape[1] - 1
@@ -131,16 +132,16 @@ def _relax(g: Faces, u: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
     inverse = torch.where(diagonal > 0, 1 / (diagonal + TINY), torch.zeros_like(diagonal))
     r = -_difference(g.x * _drop(g.x), 1) - _operator(g, u)
     p = inverse * r
-    rz_b = _total(r * p)
+    rz_b = total(r * p)
     decrement_b = rz_b
     for _ in range(iterations):
         q = _operator(g, p)
-        alpha_b = rz_b / (_total(p * q) + TINY)
+        alpha_b = rz_b / (total(p * q) + TINY)
         decrement_b = alpha_b * rz_b
         u = u + _wide(alpha_b) * p
         r = r - _wide(alpha_b) * q
         z = inverse * r
-        previous_b, rz_b = rz_b, _total(r * z)
+        previous_b, rz_b = rz_b, total(r * z)
         p = z + _wide(rz_b / (previous_b + TINY)) * p
     return u, decrement_b
 
@@ -249,7 +250,8 @@ def _square(t: Tensor) -> Tensor:
     return t * t
 
 
-def _total(t_bxyz: Tensor) -> Tensor:
+def total(t_bxyz: Tensor) -> Tensor:
+    """Return the sum over the box, (b,)."""
     return t_bxyz.sum(dim=(1, 2, 3))
 
 

@@ -104,7 +104,7 @@ class Surrogate:
 def batches(x_nxyz: npt.NDArray[Any], batch_size: int) -> Iterator[torch.Tensor]:
     """Yield float32 tensors of at most `batch_size` structures."""
     for start in range(0, len(x_nxyz), batch_size):
-        yield torch.from_numpy(np.ascontiguousarray(x_nxyz[start : start + batch_size], dtype=np.float32))
+        yield torch.from_numpy(np.array(x_nxyz[start : start + batch_size], dtype=np.float32, order="C"))
 
 
 def calibrate(m: npt.NDArray[np.float64], truth: npt.NDArray[np.float64]) -> Calibration:
