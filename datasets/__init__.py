@@ -1,22 +1,32 @@
 """The record of a sample and its HDF5 home. Needs numpy and h5py only; runs on Python 3.8."""
 
+from .dataset import Dataset
 from .errors import CampaignError, CheckpointError, DatasetError, InvalidInput, IonscreenError
 from .label import Label, Status
 from .microstructure import Microstructure
 from .recipe import Recipe
 from .sample import Sample
+from .shard import ShardReceipt, write_shard
+from .split import split
 from .transport import Transport
+from .verification import Finding, verify
 
 __all__ = [
     "CampaignError",
     "CheckpointError",
+    "Dataset",
     "DatasetError",
+    "Finding",
     "InvalidInput",
     "IonscreenError",
     "Label",
     "Microstructure",
     "Recipe",
     "Sample",
+    "ShardReceipt",
     "Status",
     "Transport",
+    "split",
+    "verify",
+    "write_shard",
 ]

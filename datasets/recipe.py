@@ -38,6 +38,11 @@ class Recipe:
     voxel_size: tuple[float, float, float]
     seed: int
 
+    def __post_init__(self) -> None:
+        # 1 and 1.0 are the same length but not the same JSON: a recipe read back must keep its id.
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        object.__setattr__(self, "voxel_size", tuple(float(h) for h in self.voxel_size))
+
     def canonical_json(self) -> str:
         """Return the one JSON text of this recipe: sorted keys, no spaces, ASCII, shortest round-trip floats."""
         return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)

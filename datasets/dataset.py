@@ -1,0 +1,136 @@
+"""The dataset: a folder of shards, read by sample id."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InvalidInput
+from .manifest import ManifestEntry, create_folders, read_manifest
+from .sample import Sample
+from .shard_reader import open_shard, read_labels, read_sample
+
+__all__ = ["Dataset"]
+
+_NO_LABELS: dict[str, npt.NDArray[Any]] = {
+    "id": np.empty(0, "U32"),
+    "family": np.empty(0, "U1"),
+    "relative": np.empty((0, 3)),
+    "sigma": np.empty((0, 3)),
+    "upper_bound": np.empty((0, 3)),
+    "error_estimate": np.empty((0, 3)),
+    "status": np.empty((0, 3), np.uint8),
+    "iterations": np.empty((0, 3), np.int32),
+    "seconds": np.empty(0),
+}
+
+
+class Dataset:
+    """Samples of a folder as it was when this object was made; shards written later show in a new one.
+
+    Opening reads the manifest alone. A shard is checked against its hash the first time a process needs it.
+
+    Parameters
+    ----------
+    folder
+        Made by :meth:`create` or :func:`write_shard`.
+
+    Raises
+    ------
+    DatasetError
+        If the folder is no dataset, or its manifest is damaged or of a newer format.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self._entries = read_manifest(self.folder)
+        # A sample that stands in two shards is that of the first one, on every machine: entries come in order of name.
+        places = ((sample, (e, row)) for e in reversed(self._entries) for row, sample in enumerate(e.ids))
+        self._places: dict[str, tuple[ManifestEntry, int]] = dict(places)
+        self._ids = tuple(sorted(self._places))
+
+    @classmethod
+    def create(cls, folder: str | os.PathLike[str]) -> Dataset:
+        """Return the dataset of a folder, made with mode 0700 if it does not exist."""
+        create_folders(Path(folder))
+        return cls(folder)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all samples, sorted."""
+        return self._ids
+
+    @property
+    def transports(self) -> tuple[str, ...]:
+        """Names of the transports that samples are labelled for, sorted."""
+        return tuple(sorted({name for entry in self._entries for name in entry.transports}))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __contains__(self, sample_id: object) -> bool:
+        return sample_id in self._places
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.sample(self._ids[index])
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(self.sample, self._ids)
+
+    def __repr__(self) -> str:
+        return f"Dataset({str(self.folder)!r}): {len(self)} samples in {len(self._entries)} shards"
+
+    def sample(self, sample_id: str) -> Sample:
+        """Return a sample.
+
+        Raises
+        ------
+        InvalidInput
+            If there is none of this id.
+        DatasetError
+            If its shard is missing, damaged, foreign or of a newer format.
+        """
+        if sample_id not in self._places:
+            raise InvalidInput(f"{self.folder}: there is no sample {sample_id!r}.")
+        entry, row = self._places[sample_id]
+        with open_shard(self.folder, entry) as file:
+            return read_sample(file, row)
+
+    def missing(self, ids: Iterable[str]) -> list[str]:
+        """Return those of the ids that are not here, in the order given, each once."""
+        return [sample_id for sample_id in dict.fromkeys(ids) if sample_id not in self._places]
+
+    def labels(self, transport: str) -> dict[str, npt.NDArray[Any]]:
+        """Return the labels of all samples that have one for a transport, sorted by id; no voxels are read.
+
+        Returns
+        -------
+        dict
+            ``id`` and ``family`` (n,) str; ``sigma`` and ``upper_bound`` (n, 3) float64, S/m; ``relative`` (n, 3),
+            σ_eff over the largest phase conductivity; ``error_estimate`` (n, 3), relative; ``status`` (n, 3) uint8,
+            values of :class:`Status`; ``iterations`` (n, 3) int32; ``seconds`` (n,) float64.
+
+        Raises
+        ------
+        InvalidInput
+            If no sample is labelled for this transport, though there are samples.
+        DatasetError
+            If a shard is missing, damaged, foreign or of a newer format.
+        """
+        if self._ids and transport not in self.transports:
+            known = ", ".join(self.transports) or "none"
+            raise InvalidInput(f"{self.folder}: no sample is labelled for {transport!r}; the transports are: {known}.")
+        parts = [self._labels_of(entry, transport) for entry in self._entries if transport in entry.transports]
+        table = {key: np.concatenate([part[key] for part in (parts or [_NO_LABELS])]) for key in _NO_LABELS}
+        order = np.argsort(table["id"])
+        return {key: values[order] for key, values in table.items()}
+
+    def _labels_of(self, entry: ManifestEntry, transport: str) -> dict[str, npt.NDArray[Any]]:
+        with open_shard(self.folder, entry) as file:
+            table = read_labels(file, transport)
+        here = np.array([self._places[str(sample)][0] is entry for sample in table["id"]], dtype=bool)
+        return {key: values[here] for key, values in table.items()}

@@ -1,0 +1,180 @@
+"""The manifest: which shards a dataset has, one small file for each."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterable, Iterator, Mapping
+
+from .errors import DatasetError
+
+__all__ = ["ManifestEntry", "create_folders", "disk_errors", "read_manifest", "shard_name", "write_durably"]
+
+ENCODING_TYPE = "ionscreen-manifest-entry"
+ENCODING_VERSION = 1
+MANIFEST_FOLDER = "manifest"
+SHARD_FOLDER = "shards"
+_HEX32 = re.compile(r"[0-9a-f]{32}\Z")
+_HEX64 = re.compile(r"[0-9a-f]{64}\Z")
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def shard_name(ids: Iterable[str]) -> str:
+    """Return the name of the shard that holds these samples: 32 hexadecimal digits, whatever their order."""
+    return hashlib.blake2b("\n".join(sorted(ids)).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class ManifestEntry:
+    """One shard.
+
+    Parameters
+    ----------
+    shard
+        Digest of the sample ids.
+    blake2b
+        BLAKE2b of the shard's file, 64 hexadecimal digits.
+    ids
+        The samples in the order of the file.
+    transports
+        Names of the transports that at least one of them is labelled for.
+    """
+
+    shard: str
+    blake2b: str
+    ids: tuple[str, ...]
+    transports: tuple[str, ...]
+
+    def path(self, folder: Path) -> Path:
+        """Return the shard's file. Its name holds the content's digest, so an entry never names another's bytes."""
+        return folder / SHARD_FOLDER / f"{self.shard}-{self.blake2b[:16]}.h5"
+
+    def manifest_path(self, folder: Path) -> Path:
+        """Return the file of this entry."""
+        return folder / MANIFEST_FOLDER / f"{self.shard}.json"
+
+    def write(self, folder: Path) -> None:
+        """Publish the shard: from here on it belongs to the dataset."""
+        content = {
+            "encoding-type": ENCODING_TYPE,
+            "encoding-version": ENCODING_VERSION,
+            "shard": self.shard,
+            "blake2b": self.blake2b,
+            "ids": self.ids,
+            "transports": self.transports,
+        }
+        write_durably(self.manifest_path(folder), (json.dumps(content) + "\n").encode())
+
+
+def create_folders(folder: Path) -> None:
+    """Make the folders of a dataset, readable by their owner only, or leave them as they are."""
+    with disk_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in (SHARD_FOLDER, MANIFEST_FOLDER):
+            (folder / name).mkdir(mode=0o700, exist_ok=True)
+
+
+def read_manifest(folder: Path) -> list[ManifestEntry]:
+    """Return all entries in the order of their names.
+
+    Raises
+    ------
+    DatasetError
+        If the folder is no dataset, or an entry is damaged, foreign or of a newer format.
+    """
+    manifest = folder / MANIFEST_FOLDER
+    if not manifest.is_dir():
+        raise DatasetError(f"{folder}: there is no dataset here (no folder {MANIFEST_FOLDER}/); check the path.")
+    with disk_errors(manifest):
+        # Names that begin with a dot are files under way, or left by a writer that was killed.
+        paths = sorted(path for path in manifest.glob("*.json") if not path.name.startswith("."))
+    return [_read_entry(path) for path in paths]
+
+
+def _read_entry(path: Path) -> ManifestEntry:
+    with disk_errors(path):
+        data = path.read_bytes()
+    try:
+        return _parse(json.loads(data), path)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DatasetError(
+            f"{path}: this manifest entry is damaged; remove it and run the campaign again to compute what it listed."
+        ) from error
+
+
+def _parse(content: Mapping[str, Any], path: Path) -> ManifestEntry:
+    """Return the entry; ValueError, KeyError or TypeError if it is none."""
+    if content["encoding-type"] == ENCODING_TYPE and int(content["encoding-version"]) > ENCODING_VERSION:
+        raise DatasetError(
+            f"{path}: written in format {content['encoding-version']} by a newer ionscreen, this one reads format "
+            f"{ENCODING_VERSION}; update ionscreen."
+        )
+    ids, transports = tuple(content["ids"]), tuple(content["transports"])
+    entry = ManifestEntry(content["shard"], content["blake2b"], ids, transports)
+    sound = (
+        content["encoding-type"] == ENCODING_TYPE
+        and content["encoding-version"] == ENCODING_VERSION
+        and all(isinstance(name, str) for name in transports)
+        and all(_HEX32.match(sample) for sample in ids)
+        and len(set(ids)) == len(ids) > 0
+        and _HEX64.match(entry.blake2b)
+        # Catches damaged ids without opening the shard.
+        and entry.shard == shard_name(ids) == path.stem
+    )
+    if not sound:
+        raise ValueError("not a manifest entry")
+    return entry
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole, even after a crash or a power cut, or not at all.
+
+    Raises
+    ------
+    DatasetError
+        If the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    with disk_errors(path):
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn an error of the operating system into one sentence that names the file."""
+    try:
+        yield
+    except DatasetError:
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DatasetError(
+                f"{path}: the disk is full or the quota used up; free space and run again, nothing stored is lost."
+            ) from error
+        raise DatasetError(f"{path}: {error.strerror or error}.") from error

@@ -1,0 +1,129 @@
+"""Reading a shard: nothing of a file is believed before its hash, version and layout are checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Callable, Iterator
+from urllib.parse import unquote
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DatasetError
+from .fields import TRANSPORTS
+from .label import Label
+from .manifest import ManifestEntry, disk_errors
+from .microstructure import Microstructure
+from .recipe import Recipe
+from .sample import Sample
+from .shard import group_name
+from .shard_schema import check_schema
+from .transport import Transport
+
+__all__ = ["check_hash", "open_shard", "read_labels", "read_sample"]
+
+_NUMBERS = ("sigma", "upper_bound", "error_estimate", "status", "iterations", "seconds")
+_CHECKED: set[tuple[Path, str]] = set()  # (path, BLAKE2b) of the shards this process has checked
+
+
+@contextmanager
+def open_shard(folder: Path, entry: ManifestEntry) -> Iterator[h5py.File]:
+    """Open a shard for reading; checked as a whole the first time this process does so.
+
+    It is closed afterwards: a dataset may have more shards than a process may have open files, and processes may fork.
+
+    Raises
+    ------
+    DatasetError
+        If the file is missing, damaged, foreign, hostile or of a newer format.
+    """
+    path = entry.path(folder)
+    key = (path.resolve(), entry.blake2b)
+    if key not in _CHECKED:
+        check_hash(folder, entry)
+    with _hdf5_errors(path), h5py.File(path, "r", locking=False) as file:
+        if key not in _CHECKED:
+            check_schema(file, entry)
+            _CHECKED.add(key)
+        yield file
+
+
+def check_hash(folder: Path, entry: ManifestEntry) -> None:
+    """Raise DatasetError unless the file holds exactly the bytes that were written."""
+    path = entry.path(folder)
+    cure = f"remove it and {entry.manifest_path(folder)}, and run the campaign again to compute its samples"
+    if not path.is_file():
+        raise DatasetError(f"{path}: this shard is missing; {cure}.")
+    digest = hashlib.blake2b(digest_size=32)
+    with disk_errors(path), path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    if digest.hexdigest() != entry.blake2b:
+        raise DatasetError(f"{path}: this shard is damaged (its BLAKE2b is not that of the manifest); {cure}.")
+
+
+@contextmanager
+def _hdf5_errors(path: Path) -> Iterator[None]:
+    """Turn whatever h5py, JSON or the record types make of an unsound file into one sentence that names it."""
+    try:
+        yield
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from error
+    except (OSError, ValueError, TypeError, LookupError, RuntimeError, AttributeError) as error:
+        raise DatasetError(f"{path}: cannot be read as a shard ({error}).") from error
+
+
+def read_sample(file: h5py.File, row: int) -> Sample:
+    """Return one sample; only its voxels are decompressed."""
+    recipe = Recipe.from_dict(json.loads(file["recipe"][row]))
+    if recipe.id != file["id"][row].decode():
+        raise DatasetError(f"the recipe of sample {row} is not the one its id was made from.")
+    groups = {unquote(name): group for name, group in file[TRANSPORTS].items()}
+    labels = {name: _read_label(group, row) for name, group in groups.items() if group["labelled"][row]}
+    provenance = json.loads(file["provenance"][row])
+    return Sample(recipe, _read_microstructure(file, row), labels, provenance)
+
+
+def _read_microstructure(file: h5py.File, row: int) -> Microstructure | None:
+    if not file["generated"][row]:
+        return None
+    hx, hy, hz = (float(h) for h in file["voxel_size"][row])
+    return Microstructure(file["phases"][row], tuple(json.loads(file["phase_names"][row])), (hx, hy, hz))
+
+
+def _read_label(group: h5py.Group, row: int) -> Label:
+    return Label(
+        transport=Transport.from_dict(json.loads(group["transport"][row])),
+        sigma=group["sigma"][row],
+        upper_bound=group["upper_bound"][row],
+        error_estimate=group["error_estimate"][row],
+        status=group["status"][row],
+        iterations=group["iterations"][row],
+        seconds=float(group["seconds"][row]),
+        connected=group["connected"][row] if "connected" in group and group["masked"][row] else None,
+        message=json.loads(group["message"][row]),
+    )
+
+
+def read_labels(file: h5py.File, transport: str) -> dict[str, npt.NDArray[Any]]:
+    """Return the labels of one transport as arrays over the samples that have one; no voxels are touched."""
+    group = file[TRANSPORTS][group_name(transport)]
+    rows = group["labelled"][:].astype(bool)
+    largest = _per_text(group["transport"][:][rows], lambda text: Transport.from_dict(json.loads(text)).sigma_max)
+    numbers = {name: group[name][:][rows] for name in _NUMBERS}
+    return {
+        "id": file["id"][:][rows].astype(str),
+        "family": np.array([str(json.loads(text)["family"]) for text in file["recipe"][:][rows]], dtype=str),
+        "relative": numbers["sigma"] / largest[:, None],
+        **numbers,
+    }
+
+
+def _per_text(texts: npt.NDArray[np.bytes_], function: Callable[[bytes], float]) -> npt.NDArray[np.float64]:
+    """Return the function of each text, computed once for each distinct text: most samples share one transport."""
+    values = {text: function(text) for text in set(texts.tolist())}
+    return np.array([values[text] for text in texts.tolist()], dtype=np.float64)

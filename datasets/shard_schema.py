@@ -1,0 +1,141 @@
+"""The layout a shard must have. Checked on names, types and sizes alone, before any data is read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Mapping
+
+import h5py
+import numpy as np
+
+from .errors import DatasetError
+from .fields import (
+    ENCODING_TYPE,
+    ENCODING_VERSION,
+    LABEL_FIELDS,
+    MASK_FIELDS,
+    SAMPLE_FIELDS,
+    TEXT,
+    TRANSPORTS,
+    VOXEL_FIELDS,
+    Field,
+)
+from .manifest import ManifestEntry
+from .recipe import Recipe
+from .shard import group_name
+
+__all__ = ["check_schema"]
+
+# The filters every HDF5 library has and that have no known memory errors.
+_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+# Deflate packs at most 1032:1. A file that declares more has chunks it does not store, to exhaust the reader's memory.
+_MOST_PACKED = 1100
+_MOST_TEXT = 1 << 20  # bytes
+_MOST_ATTRIBUTE = 256  # bytes
+
+
+def check_schema(file: h5py.File, entry: ManifestEntry) -> None:
+    """Raise unless the file is a shard of this format with the samples of this entry.
+
+    Raises
+    ------
+    DatasetError
+        With a sentence, without the file's name.
+    """
+    _check_version(file)
+    lengths = {"n": len(entry.ids), "axis": 3}
+    _check_members(file, {*SAMPLE_FIELDS, *VOXEL_FIELDS, TRANSPORTS})
+    _check_fields(file, SAMPLE_FIELDS, lengths)
+    if [text.decode() for text in file["id"][:]] != list(entry.ids):
+        raise DatasetError("the shard holds other samples than its manifest entry lists.")
+    lengths.update(zip(("nx", "ny", "nz"), _shape(file)))
+    _check_fields(file, VOXEL_FIELDS, lengths)
+    transports = _group(file, TRANSPORTS)
+    _check_members(transports, {group_name(name) for name in entry.transports})
+    for name in transports:
+        _check_label_group(_group(transports, name), lengths)
+
+
+def _check_version(file: h5py.File) -> None:
+    if _attribute(file, "encoding-type", "S") != ENCODING_TYPE.encode():
+        raise DatasetError("this HDF5 file is not a shard of ionscreen.")
+    version: int = _attribute(file, "encoding-version", "i")
+    if version > ENCODING_VERSION:
+        raise DatasetError(
+            f"written in format {version} by a newer ionscreen, this one reads format {ENCODING_VERSION}; "
+            "update ionscreen."
+        )
+    if version != ENCODING_VERSION:
+        raise DatasetError(f"there is no format {version}; this ionscreen reads format {ENCODING_VERSION}.")
+
+
+def _attribute(file: h5py.File, name: str, kind: str) -> Any:
+    """Return an attribute that is one small value of this kind."""
+    found = file.attrs.get_id(name) if name in file.attrs else None
+    if found is None or found.shape != () or found.dtype.kind != kind or found.dtype.itemsize > _MOST_ATTRIBUTE:
+        raise DatasetError(f"this HDF5 file is not a shard of ionscreen: it has no attribute {name!r} of this format.")
+    return file.attrs[name]
+
+
+def _shape(file: h5py.File) -> tuple[int, int, int]:
+    """Return the one shape of the recipes."""
+    shapes = {Recipe.from_dict(json.loads(text)).shape for text in file["recipe"][:]}
+    if len(shapes) != 1:
+        raise DatasetError(f"the samples of the shard have several shapes: {sorted(shapes)}.")
+    return shapes.pop()
+
+
+def _check_label_group(group: h5py.Group, lengths: Mapping[str, int]) -> None:
+    fields = {**LABEL_FIELDS, **MASK_FIELDS} if set(group) & set(MASK_FIELDS) else dict(LABEL_FIELDS)
+    _check_members(group, set(fields))
+    _check_fields(group, fields, lengths)
+
+
+def _check_members(group: h5py.Group, expected: set[str]) -> None:
+    found = set(group)
+    if found != expected:
+        names = ", ".join(sorted(found ^ expected)[:3])
+        raise DatasetError(f"the group {group.name} lacks fields of the format or has others: {names}.")
+    for name in found:
+        # Soft and external links could lead to any file of this machine.
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise DatasetError(f"{group.name}/{name} is a link; shards hold none.")
+
+
+def _group(parent: h5py.Group, name: str) -> h5py.Group:
+    if parent.get(name, getclass=True) is not h5py.Group:
+        raise DatasetError(f"{name} is not a group.")
+    return parent[name]
+
+
+def _check_fields(group: h5py.Group, fields: Mapping[str, Field], lengths: Mapping[str, int]) -> None:
+    for name, field in fields.items():
+        if group.get(name, getclass=True) is not h5py.Dataset:
+            raise DatasetError(f"{name} is not an HDF5 dataset.")
+        _check_field(group[name], field, tuple(lengths[symbol] for symbol in field.shape))
+
+
+def _check_field(dataset: h5py.Dataset, field: Field, shape: tuple[int, ...]) -> None:
+    if not _same_type(dataset, field) or dataset.shape != shape or dataset.maxshape != shape:
+        raise DatasetError(
+            f"{dataset.name} is {dataset.dtype} of shape {dataset.shape}, the format wants {field.dtype} of {shape}."
+        )
+    properties = dataset.id.get_create_plist()
+    # External storage and virtual datasets read other files.
+    if properties.get_layout() != h5py.h5d.CHUNKED or properties.get_external_count():
+        raise DatasetError(f"{dataset.name} is not stored in chunks of this file.")
+    if any(properties.get_filter(i)[0] not in _FILTERS for i in range(properties.get_nfilters())):
+        raise DatasetError(f"{dataset.name} uses a filter other than deflate, shuffle and fletcher32.")
+    expected = (1, *shape[1:]) if "nx" in field.shape else shape
+    if dataset.chunks != expected:
+        raise DatasetError(f"{dataset.name} has chunks of {dataset.chunks}, the format wants {expected}.")
+    if dataset.nbytes > _MOST_PACKED * dataset.id.get_storage_size():
+        raise DatasetError(f"{dataset.name} declares {dataset.nbytes} bytes, far more than the file stores.")
+
+
+def _same_type(dataset: h5py.Dataset, field: Field) -> bool:
+    stored = dataset.id.get_type()
+    if field.dtype == TEXT:
+        is_text = isinstance(stored, h5py.h5t.TypeStringID) and not stored.is_variable_str()
+        return is_text and 0 < stored.get_size() <= _MOST_TEXT
+    return bool(dataset.dtype == np.dtype(field.dtype))
