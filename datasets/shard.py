@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ from .manifest import ManifestEntry, create_folders, shard_name, write_durably
 from .sample import Sample
 
 __all__ = ["ShardReceipt", "group_name", "write_shard"]
+
+# The newest format that HDF5 1.10 and later read; "latest" of HDF5 2.0 cannot be read by 1.14. Unlike the default, it
+# keeps checksums of its own structures too.
+FORMAT = ("v110", "v110")
 
 Arrays = Mapping[str, "npt.NDArray[Any]"]
 
@@ -115,7 +120,9 @@ def _transports(samples: Sequence[Sample]) -> tuple[str, ...]:
 
 def _image(samples: Sequence[Sample]) -> bytes:
     """Return the bytes of the file. They are made in memory: on a full disk libhdf5 would crash at exit."""
-    with h5py.File("shard", "w", driver="core", backing_store=False, libver="latest") as file:
+    # Not the core driver: the image it hands out has a wrong checksum in HDF5 1.14.2, the one of Python 3.8.
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver=FORMAT) as file:
         file.attrs["encoding-type"] = np.bytes_(ENCODING_TYPE)
         file.attrs["encoding-version"] = np.int64(ENCODING_VERSION)
         file.attrs["axis_order"] = np.bytes_(AXIS_ORDER)
@@ -128,8 +135,7 @@ def _image(samples: Sequence[Sample]) -> bytes:
             _write(group, LABEL_FIELDS, _label_arrays(labels))
             if any(label is not None and label.connected is not None for label in labels):
                 _write(group, MASK_FIELDS, _mask_arrays(labels, samples[0].recipe.shape))
-        file.flush()
-        return bytes(file.id.get_file_image())
+    return buffer.getvalue()
 
 
 def _write(group: h5py.Group, fields: Mapping[str, Field], arrays: Arrays) -> None:
