@@ -1,0 +1,49 @@
+# make demo: the main job.  make test: all tests.  Both do all set-up on a machine with Python 3.11-3.13 and make.
+
+# The first interpreter that is new enough and not too new for PoreSpy.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INSTALLED := $(VENV)/installed
+TOOLS := $(VENV)/tools-installed
+
+.PHONY: demo test quick check bench bench-peers docs clean
+
+demo: $(INSTALLED)
+	@test -e demo/campaign.yaml || $(BIN)/ionscreen init demo
+	$(BIN)/ionscreen run demo/campaign.yaml
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+# The tests that need no more than seconds each.
+quick: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(TOOLS)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	scripts/namespace
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/campaign.py
+
+$(INSTALLED): setup.cfg constraints.txt
+	@test -n "$(PYTHON)" || { echo "ionscreen needs Python 3.11, 3.12 or 3.13 on the PATH (or make PYTHON=/path/to/it)."; exit 1; }
+	@echo "Setting up $(VENV) (a few minutes the first time) ..."
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip
+	@# torch first and pinned: otherwise what depends on it may pull in gigabytes of CUDA.
+	$(PIP) torch
+	$(PIP) -e .[test]
+	@touch $@
+
+$(TOOLS): $(INSTALLED)
+	$(PIP) -e .[dev]
+	@touch $@
+
+clean:
+	rm -rf build demo *.egg-info

@@ -1,0 +1,244 @@
+"""The campaign's configuration: one YAML file, every field checked before anything is computed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..datasets import InvalidInput, Transport
+
+__all__ = ["CampaignConfig", "expand_path", "load_config", "save_config"]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,63}$")]
+Edge = Annotated[int, Field(ge=8, le=1024)]
+Axis = Literal[0, 1, 2]
+
+MAX_FILE_BYTES = 1_000_000
+MAX_VOXELS = 512**3
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StructureConfig(_Block):
+    """The box that every generated structure fills, and the window that images are cut into."""
+
+    shape: tuple[Edge, Edge, Edge] = (48, 48, 48)
+    voxel_size_um: Positive = 0.4
+
+    @model_validator(mode="after")
+    def _fits(self) -> StructureConfig:
+        nx, ny, nz = self.shape
+        if nx * ny * nz > MAX_VOXELS:
+            raise ValueError(f"{nx * ny * nz:,} voxels are more than {MAX_VOXELS:,}; take a smaller box")
+        return self
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        """(hx, hy, hz), metres."""
+        # Through decimal text: 0.4 µm must be 4e-07 m, not 4.0000000000000003e-07, in recipes and files.
+        h = float(f"{self.voxel_size_um * 1e-6:.12g}")
+        return h, h, h
+
+
+class FamilyConfig(_Block):
+    """One family with its parameters: a number each, or [low, high]."""
+
+    family: str
+    weight: Positive = 1.0
+    parameters: dict[str, float | tuple[float, float]] = {}
+
+
+class TransportConfig(_Block):
+    """Which conductivity is computed: S/m by phase name, 0 for an insulator."""
+
+    name: Name = "ionic"
+    conductivity_S_per_m: dict[str, float]  # noqa: N815 - the unit's own spelling
+
+    @model_validator(mode="after")
+    def _valid(self) -> TransportConfig:
+        self.transport()
+        return self
+
+    def transport(self) -> Transport:
+        """Return it as the record type."""
+        return Transport(self.name, dict(self.conductivity_S_per_m))
+
+
+class LabelConfig(_Block):
+    """The structures whose conductivity is computed exactly, to train on."""
+
+    samples: Annotated[int, Field(ge=20, le=10_000_000)] = 384
+    axis: Axis = 0
+    rtol: Annotated[float, Field(ge=1e-8, le=1e-2)] = 1e-4
+
+
+class TrainConfig(_Block):
+    """How the surrogate is trained."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 40
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
+    patience: Annotated[int, Field(ge=1, le=10_000)] = 40
+
+
+class ImageConfig(_Block):
+    """An image on disk whose windows are candidates."""
+
+    path: str
+    voxel_size_um: Positive
+    phases: dict[int, str]
+    stride: Annotated[int, Field(ge=1, le=4096)] | None = None
+
+
+class CandidatesConfig(_Block):
+    """What is screened: generated structures, windows of images, or both."""
+
+    samples: Annotated[int, Field(ge=0, le=10_000_000)] = 2000
+    images: list[ImageConfig] = []
+
+    @model_validator(mode="after")
+    def _some(self) -> CandidatesConfig:
+        if self.samples == 0 and not self.images:
+            raise ValueError("there is nothing to screen: set samples above 0 or list images")
+        return self
+
+
+class ScreenConfig(_Block):
+    """What is looked for, and how much of it is checked by the solver."""
+
+    objective: Literal["maximise", "minimise"] = "maximise"
+    verify_top: Annotated[int, Field(ge=1, le=100_000)] = 20
+    verify_random: Annotated[int, Field(ge=0, le=100_000)] = 20
+
+
+class ClusterConfig(_Block):
+    """The workers on this machine."""
+
+    workers: Annotated[int, Field(ge=1, le=1024)] | None = None
+    memory_limit_GB: Positive = 4.0  # noqa: N815
+    samples_per_shard: Annotated[int, Field(ge=1, le=64)] = 16
+    stall_minutes: Positive = 10.0
+
+
+class CampaignConfig(_Block):
+    """One campaign, complete: what is generated, labelled, learned, screened and verified."""
+
+    name: Name = "campaign"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    run_directory: str | None = None
+    structure: StructureConfig = StructureConfig()
+    families: Annotated[list[FamilyConfig], Field(min_length=1)]
+    transport: TransportConfig
+    label: LabelConfig = LabelConfig()
+    train: TrainConfig = TrainConfig()
+    candidates: CandidatesConfig = CandidatesConfig()
+    screen: ScreenConfig = ScreenConfig()
+    cluster: ClusterConfig = ClusterConfig()
+
+
+def load_config(path: Path) -> CampaignConfig:
+    """Return the configuration in a YAML file.
+
+    Raises
+    ------
+    InvalidInput
+        With one sentence that names the file, the line, the field and the cure.
+    """
+    text = _read_text(path)
+    try:
+        data = yaml.safe_load(text)
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise InvalidInput(f"{path}{line}: this is not valid YAML ({getattr(error, 'problem', error)}).") from error
+    if not isinstance(data, dict):
+        raise InvalidInput(f"{path}: a campaign is a list of 'field: value' lines; start from 'ionscreen init'.")
+    try:
+        return CampaignConfig.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        line = f", line {_line_of(tree, first['loc'])}" if tree else ""
+        raise InvalidInput(f"{path}{line}: {_sentence(first)}") from error
+
+
+def save_config(config: CampaignConfig, path: Path) -> None:
+    """Write the configuration, every default spelled out."""
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def expand_path(text: str, folder: Path) -> Path:
+    """Return the path that `text` means: ``${NAME}`` and ``${NAME:-default}`` replaced, relative to `folder`.
+
+    Raises
+    ------
+    InvalidInput
+        If an environment variable without default is not set.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match.group(1), match.group(3)
+        found = os.environ.get(name, default)
+        if found is None:
+            raise InvalidInput(
+                f"The path {text!r} needs the environment variable {name}; set it or write the path out."
+            )
+        return found
+
+    return (folder / Path(re.sub(r"\$\{(\w+)(:-([^}]*))?\}", value, text)).expanduser()).resolve()
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise InvalidInput(f"{path}: over {MAX_FILE_BYTES:,} bytes is no campaign file.")
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        if isinstance(error, InvalidInput):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidInput(f"{path}: cannot be read as a campaign ({reason}); 'ionscreen init' writes one.") from error
+
+
+def _line_of(node: yaml.Node, location: Sequence[int | str]) -> int:
+    """Return the line, from 1, of the deepest node on the way to `location`."""
+    line = node.start_mark.line + 1
+    for step in location:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(step)]
+            if not found:
+                break
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _sentence(error: Any) -> str:
+    """Return one sentence for a pydantic error: the field, what is wrong, what was given."""
+    field = ".".join(str(step) for step in error["loc"]) or "the file"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return f"there is no field {field!r}; remove it, or see 'ionscreen init --full' for the ones there are."
+    if error["type"] == "missing":
+        return f"the field {field!r} is missing; add it."
+    given = "" if error["type"] == "value_error" else f", but it is {_short(error['input'])}"
+    return f"{field}: {message[:1].lower() + message[1:].rstrip('.')}{given}."
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,56 @@
+"""The images of a campaign: windows of files on disk as candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..datasets import InvalidInput, Recipe
+from .config import ImageConfig
+
+__all__ = ["open_images"]
+
+
+def open_images(
+    images: Sequence[ImageConfig], window: tuple[int, int, int]
+) -> tuple[tuple[Recipe, ...], dict[str, Path]]:
+    """Return a recipe for each window of each image, and digest -> path of the images.
+
+    Parameters
+    ----------
+    images
+        From the configuration, with absolute paths.
+    window
+        (nx, ny, nz), voxels: the box of the generated structures, since the surrogate learns from these.
+
+    Raises
+    ------
+    InvalidInput
+        If an image cannot be read, is smaller than the window, or holds a phase without name.
+    """
+    crops: list[Recipe] = []
+    files: dict[str, Path] = {}
+    for image in images:
+        found, digest = _crops(image, window)
+        crops += found
+        files[digest] = Path(image.path)
+    return tuple(crops), files
+
+
+def _crops(image: ImageConfig, window: tuple[int, int, int]) -> tuple[list[Recipe], str]:
+    from ..pipeline.image import file_digest, read_image
+    from ..pipeline.image_crop import crop_recipes
+
+    phases = read_image(image.path)
+    unnamed = sorted(set(np.flatnonzero(np.bincount(phases.ravel())).tolist()) - set(image.phases))
+    if unnamed:
+        raise InvalidInput(f"{image.path} holds phase {unnamed[0]}; name it under candidates.images.phases.")
+    if any(n < w for n, w in zip(phases.shape, window, strict=True)):
+        raise InvalidInput(f"{image.path} has {phases.shape} voxels, fewer than structure.shape {window}; lower that.")
+    digest = file_digest(image.path)
+    h = float(f"{image.voxel_size_um * 1e-6:.12g}")
+    stride = (image.stride,) * 3 if image.stride else window
+    nx, ny, nz = phases.shape
+    return crop_recipes(digest, (nx, ny, nz), window, stride, (h, h, h), image.phases), digest
