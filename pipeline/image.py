@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import struct
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -120,14 +121,42 @@ def _read_tiff(source: _Source) -> Array:
             shapes = ", ".join(str(series.shape) for series in file.series[:4])
             raise InvalidInput(f"{source.path} holds {len(file.series)} images ({shapes}); give a file with one.")
         series = file.series[0]
+        if "S" in series.axes:
+            raise InvalidInput(f"{source.path} is a colour image; save one number per voxel: the phase.")
         _check_shape(series.shape, source.path)
-        # tifffile fills parts that are not there with zeros; a cut file must not gain pores.
-        size = source.path.stat().st_size
-        for page in series.pages:
-            ends = zip(page.dataoffsets, page.databytecounts, strict=True) if page is not None else [(0, 0)]
-            if any(offset <= 0 or count <= 0 or offset + count > size for offset, count in ends):
-                raise InvalidInput(f"{source.path} is incomplete: some of its voxels are not in the file.")
+        # tifffile drops pages that are not there and fills parts of pages with zeros; a cut file must not gain pores.
+        if not _has_all_pages(file) or any(end > file.filehandle.size for end in _tiff_ends(series)):
+            raise InvalidInput(f"{source.path} is incomplete: some of its voxels are not in the file; copy it again.")
         return np.asarray(series.asarray())
+
+
+def _tiff_ends(series: Any) -> Iterator[float]:
+    """Yield where each part of the voxels ends in the file; infinity where there is none."""
+    if series.dataoffset is not None:
+        yield series.dataoffset + series.nbytes
+        return
+    for page in series.pages:
+        parts = zip(page.dataoffsets, page.databytecounts, strict=True) if page is not None else [(0, 0)]
+        for offset, count in parts:
+            yield offset + count if offset > 0 and count > 0 else math.inf
+
+
+def _has_all_pages(file: Any) -> bool:
+    """Return whether the chain of page directories ends as TIFF 6.0, section 2, says: with offset 0."""
+    tiff, handle = file.tiff, file.filehandle
+
+    def read(place: int, form: str, size: int) -> int:
+        handle.seek(place)
+        data = handle.read(size)
+        return int(struct.unpack(form, data)[0]) if len(data) == size else -1
+
+    offset, seen = read(tiff.offsetsize, tiff.offsetformat, tiff.offsetsize), set()
+    while offset > 0 and offset not in seen:
+        seen.add(offset)
+        entries = read(offset, tiff.tagnoformat, tiff.tagnosize)
+        end = offset + tiff.tagnosize + entries * tiff.tagsize
+        offset = read(end, tiff.offsetformat, tiff.offsetsize) if entries >= 0 else -1
+    return offset == 0
 
 
 def _read_npy(source: _Source) -> Array:
@@ -196,9 +225,12 @@ def _read_vti(source: _Source) -> Array:
 
 
 def _check_vti_header(path: Path) -> None:
-    """Refuse what VTK would answer with messages of its own, or by ending the process: no VTI, or an absurd extent."""
+    """Refuse what VTK would answer with messages of its own, or by ending the process."""
     with path.open("rb") as file:
         head = file.read(1 << 16)
+        file.seek(max(0, file.seek(0, 2) - 100))
+        if not file.read().rstrip().endswith(b"</VTKFile>"):
+            raise InvalidInput(f"{path} is incomplete: it does not end in </VTKFile>.")
     match = re.search(rb"<ImageData[^>]*WholeExtent=[\"']([-\d\s]+)[\"']", head)
     numbers = [int(n) for n in match[1].split()] if match else []
     if len(numbers) != 6:
