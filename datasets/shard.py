@@ -109,6 +109,8 @@ def _check(samples: Sequence[Sample]) -> None:
         raise InvalidInput(
             f"Samples of one shard must share a shape, these have {sorted(shapes)}; write one shard for each."
         )
+    if "" in _transports(samples):
+        raise InvalidInput("A label's transport needs a name.")
     for label in (label for sample in samples for label in sample.labels.values()):
         if label.connected is not None and label.connected.shape not in shapes:
             raise InvalidInput(f"Label.connected has shape {label.connected.shape}, its microstructure {shapes.pop()}.")

@@ -1,0 +1,205 @@
+"""What goes in comes out, to the last bit."""
+
+import tempfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ionscreen.datasets import (
+    Dataset,
+    DatasetError,
+    InvalidInput,
+    Label,
+    Microstructure,
+    Recipe,
+    Sample,
+    Transport,
+    write_shard,
+)
+
+from .samples import SHAPE, assert_same, failed_sample, make_sample
+
+numbers = hnp.arrays(np.float64, 3)
+names = st.text(min_size=1, max_size=8)
+lengths = st.floats(1e-12, 1e3)
+
+
+@st.composite
+def transports(draw):
+    conductivity = draw(st.dictionaries(names, st.floats(0, 1e8), max_size=3))
+    return Transport(draw(names), {**conductivity, "solid": draw(st.floats(1e-300, 1e8))})
+
+
+@st.composite
+def labels(draw, transport, shape):
+    return Label(
+        transport,
+        sigma=draw(numbers),
+        upper_bound=draw(numbers),
+        error_estimate=draw(numbers),
+        status=draw(hnp.arrays(np.uint8, 3)),
+        iterations=draw(hnp.arrays(np.int32, 3)),
+        seconds=draw(st.floats(0, 1e9)),
+        connected=draw(st.none() | hnp.arrays(np.uint8, shape)),
+        message=draw(st.text(max_size=20)),
+    )
+
+
+@st.composite
+def shards(draw):
+    """Return samples of one shape, each with some of the transports."""
+    shape = draw(st.tuples(*[st.integers(1, 4)] * 3))
+    known = draw(st.lists(transports(), max_size=3, unique_by=lambda t: t.name))
+    return [draw(samples(seed, shape, known)) for seed in range(draw(st.integers(1, 4)))]
+
+
+@st.composite
+def samples(draw, seed, shape, known):
+    size = draw(st.tuples(lengths, lengths, lengths))
+    values = st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
+    recipe = Recipe(draw(st.text(max_size=8)), draw(st.dictionaries(names, values, max_size=3)), shape, size, seed)
+    phase_names = tuple(draw(st.lists(names, min_size=1, max_size=3, unique=True)))
+    phases = draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, len(phase_names) - 1)))
+    structure = draw(st.none() | st.just(Microstructure(phases, phase_names, size)))
+    labelled = draw(st.lists(st.sampled_from(known), unique_by=lambda t: t.name)) if known else []
+    provenance = draw(st.dictionaries(names, values, max_size=2))
+    return Sample(recipe, structure, {t.name: draw(labels(t, shape)) for t in labelled}, provenance)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shards())
+def test_samples_come_back_as_they_went_in(shard):
+    with tempfile.TemporaryDirectory() as folder:
+        receipt = write_shard(folder, shard)
+        dataset = Dataset(folder)
+        assert receipt.ids == dataset.ids == tuple(sorted(sample.id for sample in shard))
+        assert set(dataset.transports) == {name for sample in shard for name in sample.labels}
+        for sample in shard:
+            assert_same(dataset.sample(sample.id), sample)
+
+
+def test_a_dataset_is_a_sequence_in_the_order_of_its_ids(folder):
+    dataset = Dataset(folder)
+    assert len(dataset) == 7
+    assert list(dataset.ids) == sorted(dataset.ids)
+    assert [sample.id for sample in dataset] == list(dataset.ids)
+    assert dataset[-1].id == dataset.ids[-1]
+    assert dataset.ids[0] in dataset
+    assert "no such id" not in dataset
+
+
+def test_missing_lists_what_is_not_here_in_the_order_asked(folder):
+    dataset = Dataset(folder)
+    assert dataset.missing(["b", dataset.ids[0], "a", "b"]) == ["b", "a"]
+
+
+def test_labels_are_those_of_the_samples(folder):
+    dataset = Dataset(folder)
+    table = dataset.labels("ionic")
+    assert table["id"].tolist() == list(dataset.ids)
+    for row, sample in enumerate(dataset):
+        label = sample.labels["ionic"]
+        assert table["family"][row] == sample.recipe.family
+        assert table["seconds"][row] == label.seconds
+        for name in ("sigma", "relative", "upper_bound", "error_estimate", "status", "iterations"):
+            np.testing.assert_array_equal(table[name][row], getattr(label, name))
+
+
+def test_labels_leave_out_samples_without_the_transport(folder):
+    assert len(Dataset(folder).labels("electronic")["id"]) == 6
+
+
+def test_labels_need_no_voxels(folder, monkeypatch):
+    import h5py
+
+    read = h5py.Dataset.__getitem__
+
+    def watched(self, *arguments):
+        assert self.name.rpartition("/")[2] not in ("phases", "connected")
+        return read(self, *arguments)
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", watched)
+    Dataset(folder).labels("ionic")
+
+
+def test_an_unknown_transport_is_named_with_the_known_ones(folder):
+    with pytest.raises(InvalidInput, match=r"'thermal'.*electronic, ionic"):
+        Dataset(folder).labels("thermal")
+
+
+def test_an_unknown_id_is_named(folder):
+    with pytest.raises(InvalidInput, match="no sample 'x'"):
+        Dataset(folder).sample("x")
+
+
+def test_an_empty_dataset_has_empty_labels(tmp_path):
+    dataset = Dataset.create(tmp_path / "new")
+    assert len(dataset) == 0
+    assert dataset.labels("ionic")["sigma"].shape == (0, 3)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_no_folder_is_one_sentence(tmp_path):
+    with pytest.raises(DatasetError, match=r"absent: there is no dataset here .*\.$"):
+        Dataset(tmp_path / "absent")
+
+
+def test_writing_the_same_samples_again_replaces_them(tmp_path):
+    shard = [make_sample(0), make_sample(1)]
+    first = write_shard(tmp_path, shard)
+    second = write_shard(tmp_path, [replace(s, provenance={"again": True}) for s in reversed(shard)])
+    assert first.name == second.name
+    assert len(Dataset(tmp_path)) == 2
+    assert all(sample.provenance == {"again": True} for sample in Dataset(tmp_path))
+
+
+def test_an_open_dataset_still_reads_what_is_replaced_under_it(tmp_path):
+    write_shard(tmp_path, [make_sample(0)])
+    before = Dataset(tmp_path)
+    write_shard(tmp_path, [replace(make_sample(0), provenance={})])
+    assert before[0].provenance
+
+
+def test_a_sample_in_two_shards_counts_once(tmp_path):
+    write_shard(tmp_path, [make_sample(0), make_sample(1)])
+    write_shard(tmp_path, [make_sample(1), failed_sample(2)])
+    dataset = Dataset(tmp_path)
+    assert len(dataset) == len(list(dataset)) == len(dataset.labels("ionic")["id"]) == 3
+
+
+def test_equal_samples_give_equal_files_in_any_order(tmp_path):
+    shard = [make_sample(seed) for seed in range(3)]
+    assert write_shard(tmp_path / "a", shard) == write_shard(tmp_path / "b", shard[::-1])
+
+
+@pytest.mark.parametrize(
+    ("shard", "sentence"),
+    [
+        ([], "at least one"),
+        ([make_sample(0), make_sample(0)], "twice"),
+        ([make_sample(0), make_sample(1, (4, 4, 4))], "share a shape"),
+        ([Sample(make_sample(0).recipe, make_sample(0, (4, 4, 4)).microstructure, {})], "share a shape"),
+        ([replace(make_sample(0), labels={"": make_sample(0).labels["ionic"]})], "name"),
+        (
+            [
+                replace(
+                    make_sample(0), labels={"t": replace(make_sample(0).labels["ionic"], connected=np.zeros(3, "u1"))}
+                )
+            ],
+            "connected",
+        ),
+    ],
+)
+def test_what_cannot_be_one_shard_is_refused_before_anything_is_written(shard, sentence, tmp_path):
+    with pytest.raises(InvalidInput, match=sentence):
+        write_shard(tmp_path / "dataset", shard)
+    assert not (tmp_path / "dataset").exists()
+
+
+def test_whole_lengths_do_not_change_the_id():
+    whole, real = (Recipe("blobs", {}, SHAPE, size, 0) for size in ((1, 2, 3), (1.0, 2.0, 3.0)))
+    assert whole.id == real.id == Recipe.from_dict(whole.to_dict()).id

@@ -1,0 +1,67 @@
+"""Verification finds numbers that cannot be true."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ionscreen.datasets import Status, Transport, verify, write_shard
+
+from .samples import failed_sample, make_sample
+
+
+def changed(seed, **changes):
+    """Return a sample whose electronic label has other values along x."""
+    sample = make_sample(seed)
+    label = sample.labels["electronic"]
+    for name, value in changes.items():
+        values = getattr(label, name).copy()
+        values[0] = value
+        label = replace(label, **{name: values})
+    return replace(sample, labels={"electronic": label})
+
+
+def test_a_sound_dataset_has_no_findings(folder):
+    assert verify(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("sample", "sentence"),
+    [
+        (changed(0, sigma=3.0, upper_bound=3.0), "outside the Wiener bounds"),
+        (changed(0, sigma=0.1), "outside the Wiener bounds"),
+        (changed(0, sigma=-1.0), "outside the Wiener bounds"),
+        (changed(0, upper_bound=0.5), "exceeds its own upper bound"),
+        (changed(0, sigma=np.nan), "not a finite number"),
+        (changed(0, sigma=np.inf), "not a finite number"),
+        (changed(0, status=Status.NON_PERCOLATING), "does not percolate"),
+        (changed(0, status=Status.NOT_REQUESTED), "not_requested, but"),
+        (changed(0, status=77), "no status 77"),
+        (replace(make_sample(0), microstructure=None), "no microstructure"),
+        (
+            replace(
+                make_sample(0),
+                labels={"x": replace(make_sample(0).labels["ionic"], transport=Transport("x", {"electrolyte": 1.0}))},
+            ),
+            "no conductivity for phase 'void'",
+        ),
+    ],
+)
+def test_what_cannot_be_true_is_found(tmp_path, sample, sentence):
+    receipt = write_shard(tmp_path, [sample, make_sample(1), failed_sample(2)])
+    findings = verify(tmp_path)
+    assert findings
+    for finding in findings:
+        assert (finding.kind, finding.shard, finding.sample) == ("physics", receipt.name, sample.id)
+    assert sentence in findings[0].sentence
+
+
+def test_a_label_that_did_not_converge_may_be_anything_finite(tmp_path):
+    write_shard(tmp_path, [changed(0, sigma=9.0, status=Status.NOT_CONVERGED)])
+    assert verify(tmp_path) == []
+
+
+def test_duplicates_are_found(tmp_path):
+    write_shard(tmp_path, [make_sample(0), make_sample(1)])
+    write_shard(tmp_path, [make_sample(1)])
+    assert [(f.kind, f.sample) for f in verify(tmp_path)] == [("duplicate", make_sample(1).id)] * 2
