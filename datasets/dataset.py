@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .errors import InvalidInput
 from .manifest import ManifestEntry, create_folders, read_manifest
 from .sample import Sample
-from .shard_reader import open_shard, read_labels, read_sample
+from .shard_reader import open_shard, read_labels, read_sample, read_samples
 
 __all__ = ["Dataset"]
 
@@ -99,6 +99,22 @@ class Dataset:
         entry, row = self._places[sample_id]
         with open_shard(self.folder, entry) as file:
             return read_sample(file, row)
+
+    def shards(self) -> list[list[str]]:
+        """Return the ids of the samples of each shard: those that are quick to read one after another."""
+        return [[sample for sample in entry.ids if self._places[sample][0] is entry] for entry in self._entries]
+
+    def stream(self) -> Iterator[Sample]:
+        """Yield all samples shard by shard, in bounded memory: the fastest way through a whole dataset.
+
+        Raises
+        ------
+        DatasetError
+            If a shard is missing, damaged, foreign or of a newer format.
+        """
+        for entry in self._entries:
+            with open_shard(self.folder, entry) as file:
+                yield from (sample for sample in read_samples(file) if self._places[sample.id][0] is entry)
 
     def missing(self, ids: Iterable[str]) -> list[str]:
         """Return those of the ids that are not here, in the order given, each once."""

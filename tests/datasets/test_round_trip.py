@@ -92,6 +92,16 @@ def test_a_dataset_is_a_sequence_in_the_order_of_its_ids(folder):
     assert "no such id" not in dataset
 
 
+def test_a_stream_yields_every_sample_once_shard_by_shard(folder):
+    write_shard(folder, [make_sample(0), make_sample(7)])
+    dataset = Dataset(folder)
+    streamed = list(dataset.stream())
+    assert [sample.id for sample in streamed] == sum(dataset.shards(), [])  # noqa: RUF017
+    assert len(streamed) == len(dataset)
+    for sample in streamed:
+        assert_same(sample, dataset.sample(sample.id))
+
+
 def test_missing_lists_what_is_not_here_in_the_order_asked(folder):
     dataset = Dataset(folder)
     assert dataset.missing(["b", dataset.ids[0], "a", "b"]) == ["b", "a"]
