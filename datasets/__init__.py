@@ -8,6 +8,7 @@ from .recipe import Recipe
 from .sample import Sample
 from .shard import ShardReceipt, write_shard
 from .split import split
+from .training_samples import ShuffledShards, TrainingSamples
 from .transport import Transport
 from .verification import Finding, verify
 
@@ -24,7 +25,9 @@ __all__ = [
     "Recipe",
     "Sample",
     "ShardReceipt",
+    "ShuffledShards",
     "Status",
+    "TrainingSamples",
     "Transport",
     "split",
     "verify",

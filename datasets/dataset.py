@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
-from typing import Any, Iterable, Iterator
+from typing import Any, Iterable, Iterator, Sequence, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import InvalidInput
+from .label import Status
 from .manifest import ManifestEntry, create_folders, read_manifest
 from .sample import Sample
 from .shard_reader import open_shard, read_labels, read_sample, read_samples
@@ -47,11 +49,15 @@ class Dataset:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        self._entries = read_manifest(self.folder)
+        entries = read_manifest(self.folder)
         # A sample that stands in two shards is that of the first one, on every machine: entries come in order of name.
-        places = ((sample, (e, row)) for e in reversed(self._entries) for row, sample in enumerate(e.ids))
-        self._places: dict[str, tuple[ManifestEntry, int]] = dict(places)
-        self._ids = tuple(sorted(self._places))
+        self._keep({sample: (entry, row) for entry in reversed(entries) for row, sample in enumerate(entry.ids)})
+
+    def _keep(self, places: dict[str, tuple[ManifestEntry, int]]) -> None:
+        self._places = places
+        self._ids = tuple(sorted(places))
+        shards = {entry.shard: entry for entry, _ in places.values()}
+        self._entries = [shards[name] for name in sorted(shards)]
 
     @classmethod
     def create(cls, folder: str | os.PathLike[str]) -> Dataset:
@@ -75,8 +81,13 @@ class Dataset:
     def __contains__(self, sample_id: object) -> bool:
         return sample_id in self._places
 
-    def __getitem__(self, index: int) -> Sample:
-        return self.sample(self._ids[index])
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Dataset: ...
+    def __getitem__(self, index: int | slice) -> Sample | Dataset:
+        """Return a sample by its place in :attr:`ids`, or those of a slice as a dataset."""
+        return self.subset(self._ids[index]) if isinstance(index, slice) else self.sample(self._ids[index])
 
     def __iter__(self) -> Iterator[Sample]:
         return map(self.sample, self._ids)
@@ -94,15 +105,72 @@ class Dataset:
         DatasetError
             If its shard is missing, damaged, foreign or of a newer format.
         """
-        if sample_id not in self._places:
-            raise InvalidInput(f"{self.folder}: there is no sample {sample_id!r}.")
-        entry, row = self._places[sample_id]
+        entry, row = self._place(sample_id)
         with open_shard(self.folder, entry) as file:
             return read_sample(file, row)
 
+    def _place(self, sample_id: str) -> tuple[ManifestEntry, int]:
+        if sample_id not in self._places:
+            raise InvalidInput(f"{self.folder}: there is no sample {sample_id!r}.")
+        return self._places[sample_id]
+
+    def subset(self, ids: Iterable[str]) -> Dataset:
+        """Return the dataset of these samples alone; nothing is read.
+
+        Raises
+        ------
+        InvalidInput
+            If one of them is not here.
+        """
+        part = copy.copy(self)
+        part._keep({sample: self._place(sample) for sample in ids})
+        return part
+
+    def where(
+        self,
+        transport: str,
+        axis: int,
+        status: Sequence[Status] = (Status.OK,),
+        families: Sequence[str] | None = None,
+        relative: tuple[float, float] = (-np.inf, np.inf),
+    ) -> Dataset:
+        """Return the samples whose label meets all conditions, as a dataset.
+
+        Parameters
+        ----------
+        transport, axis
+            Of the label.
+        status
+            Which ones to keep.
+        families
+            Which ones to keep; None for all.
+        relative
+            Smallest and largest σ_eff over the largest phase conductivity; unknown ones are kept unless limited.
+
+        Raises
+        ------
+        InvalidInput
+            If no sample is labelled for this transport, though there are samples.
+        DatasetError
+            If a shard is missing, damaged, foreign or of a newer format.
+        """
+        table = self.labels(transport)
+        keep = np.isin(table["status"][:, axis], np.array(status, np.uint8))
+        keep &= ~((table["relative"][:, axis] < relative[0]) | (table["relative"][:, axis] > relative[1]))
+        if families is not None:
+            keep &= np.isin(table["family"], list(families))
+        return self.subset(str(sample) for sample in table["id"][keep])
+
+    def digests(self) -> dict[str, str]:
+        """Return the BLAKE2b of each shard by its name: what determines every byte read from here."""
+        return {entry.shard: entry.blake2b for entry in self._entries}
+
     def shards(self) -> list[list[str]]:
         """Return the ids of the samples of each shard: those that are quick to read one after another."""
-        return [[sample for sample in entry.ids if self._places[sample][0] is entry] for entry in self._entries]
+        return [[sample for sample in entry.ids if self._is_at(sample, entry)] for entry in self._entries]
+
+    def _is_at(self, sample: str, entry: ManifestEntry) -> bool:
+        return sample in self._places and self._places[sample][0] is entry
 
     def stream(self) -> Iterator[Sample]:
         """Yield all samples shard by shard, in bounded memory: the fastest way through a whole dataset.
@@ -114,7 +182,9 @@ class Dataset:
         """
         for entry in self._entries:
             with open_shard(self.folder, entry) as file:
-                yield from (sample for sample in read_samples(file) if self._places[sample.id][0] is entry)
+                yield from read_samples(
+                    file, [row for row, sample in enumerate(entry.ids) if self._is_at(sample, entry)]
+                )
 
     def missing(self, ids: Iterable[str]) -> list[str]:
         """Return those of the ids that are not here, in the order given, each once."""
@@ -148,5 +218,5 @@ class Dataset:
     def _labels_of(self, entry: ManifestEntry, transport: str) -> dict[str, npt.NDArray[Any]]:
         with open_shard(self.folder, entry) as file:
             table = read_labels(file, transport)
-        here = np.array([self._places[str(sample)][0] is entry for sample in table["id"]], dtype=bool)
+        here = np.array([self._is_at(str(sample), entry) for sample in table["id"]], dtype=bool)
         return {key: values[here] for key, values in table.items()}

@@ -17,6 +17,7 @@ from ionscreen.datasets import (
     Microstructure,
     Recipe,
     Sample,
+    Status,
     Transport,
     write_shard,
 )
@@ -100,6 +101,31 @@ def test_a_stream_yields_every_sample_once_shard_by_shard(folder):
     assert len(streamed) == len(dataset)
     for sample in streamed:
         assert_same(sample, dataset.sample(sample.id))
+
+
+def test_a_slice_is_a_dataset(folder):
+    dataset = Dataset(folder)
+    part = dataset[1:6:2]
+    assert part.ids == dataset.ids[1:6:2]
+    assert [sample.id for sample in part] == list(part.ids)
+    assert sorted(sample.id for sample in part.stream()) == list(part.ids)
+    assert part.labels("ionic")["id"].tolist() == list(part.ids)
+    assert part.missing(dataset.ids) == list(dataset.ids[::2])
+    with pytest.raises(InvalidInput, match="no sample"):
+        part.sample(dataset.ids[0])
+    assert len(dataset[:0]) == len(dataset[:0].labels("ionic")["id"]) == 0
+
+
+def test_samples_are_found_by_status_family_and_range(folder):
+    write_shard(folder, [replace(make_sample(8), recipe=replace(make_sample(8).recipe, family="image"))])
+    dataset = Dataset(folder)
+    assert len(dataset.where("ionic", axis=0)) == 7
+    assert len(dataset.where("ionic", axis=1)) == 0
+    assert len(dataset.where("ionic", axis=0, status=[Status.INVALID_STRUCTURE])) == 1
+    assert len(dataset.where("ionic", axis=0, families=["image"])) == 1
+    table = dataset.where("ionic", axis=2).labels("ionic")["relative"][:, 2]
+    middle = float(np.median(table))
+    assert len(dataset.where("ionic", axis=2, relative=(middle, 1.0))) == np.sum(table >= middle)
 
 
 def test_missing_lists_what_is_not_here_in_the_order_asked(folder):
