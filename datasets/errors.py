@@ -3,13 +3,14 @@
 IonscreenError
 ├── InvalidInput(ValueError)      what the user gave is wrong: one sentence, the field or file, the cure; exit code 2
 ├── DatasetError(OSError)         a dataset file is damaged, foreign or newer than this program
+│   └── NewerFormat               the last of these: nothing is wrong with the file
 ├── CheckpointError(OSError)      the same for a surrogate's checkpoint
 └── CampaignError(RuntimeError)   a campaign cannot go on; what is computed stays, the sentence says how to resume
 """
 
 from __future__ import annotations
 
-__all__ = ["CampaignError", "CheckpointError", "DatasetError", "InvalidInput", "IonscreenError"]
+__all__ = ["CampaignError", "CheckpointError", "DatasetError", "InvalidInput", "IonscreenError", "NewerFormat"]
 
 
 class IonscreenError(Exception):
@@ -22,6 +23,10 @@ class InvalidInput(IonscreenError, ValueError):
 
 class DatasetError(IonscreenError, OSError):
     """A dataset file is damaged, foreign, or of a newer format."""
+
+
+class NewerFormat(DatasetError):
+    """The file is of a format that only a newer ionscreen knows; it must be left as it is."""
 
 
 class CheckpointError(IonscreenError, OSError):

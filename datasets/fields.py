@@ -12,16 +12,20 @@ __all__ = [
     "AXIS_ORDER",
     "ENCODING_TYPE",
     "ENCODING_VERSION",
+    "LABELS_TYPE",
     "LABEL_FIELDS",
     "MASK_FIELDS",
     "SAMPLE_FIELDS",
     "TEXT",
     "TRANSPORTS",
+    "TRANSPORTS_TYPE",
     "VOXEL_FIELDS",
     "Field",
 ]
 
-ENCODING_TYPE = "ionscreen-shard"
+ENCODING_TYPE = "ionscreen-shard"  # of the root
+TRANSPORTS_TYPE = "ionscreen-transports"
+LABELS_TYPE = "ionscreen-labels"  # of the group of one transport
 ENCODING_VERSION = 1
 AXIS_ORDER = "x,y,z"
 TRANSPORTS = "transports"  # group: one subgroup for each transport

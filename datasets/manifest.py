@@ -13,9 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping
 
-from .errors import DatasetError
+from .errors import DatasetError, NewerFormat
+from .summary import Summary
 
-__all__ = ["ManifestEntry", "create_folders", "disk_errors", "read_manifest", "shard_name", "write_durably"]
+__all__ = [
+    "ManifestEntry",
+    "create_folders",
+    "disk_errors",
+    "entry_paths",
+    "read_entry",
+    "read_manifest",
+    "sealed",
+    "shard_name",
+    "sync_folder",
+    "write_durably",
+]
 
 ENCODING_TYPE = "ionscreen-manifest-entry"
 ENCODING_VERSION = 1
@@ -43,14 +55,19 @@ class ManifestEntry:
         BLAKE2b of the shard's file, 64 hexadecimal digits.
     ids
         The samples in the order of the file.
-    transports
-        Names of the transports that at least one of them is labelled for.
+    summary
+        What they are, in counts.
     """
 
     shard: str
     blake2b: str
     ids: tuple[str, ...]
-    transports: tuple[str, ...]
+    summary: Summary
+
+    @property
+    def transports(self) -> tuple[str, ...]:
+        """Names of the transports that at least one of the samples is labelled for."""
+        return tuple(sorted(self.summary.status))
 
     def path(self, folder: Path) -> Path:
         """Return the shard's file. Its name holds the content's digest, so an entry never names another's bytes."""
@@ -68,9 +85,20 @@ class ManifestEntry:
             "shard": self.shard,
             "blake2b": self.blake2b,
             "ids": self.ids,
-            "transports": self.transports,
+            "summary": self.summary.to_dict(),
         }
-        write_durably(self.manifest_path(folder), (json.dumps(content) + "\n").encode())
+        write_durably(self.manifest_path(folder), sealed(content))
+
+
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """Return one line of JSON that holds its own digest: damage to any byte is found without opening the shard."""
+    return (json.dumps({**content, "digest": _digest(content)}) + "\n").encode()
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """Return 32 hexadecimal digits: BLAKE2b of the JSON with sorted keys and no spaces."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def create_folders(folder: Path) -> None:
@@ -89,43 +117,60 @@ def read_manifest(folder: Path) -> list[ManifestEntry]:
     DatasetError
         If the folder is no dataset, or an entry is damaged, foreign or of a newer format.
     """
+    return [read_entry(path) for path in entry_paths(folder)]
+
+
+def entry_paths(folder: Path) -> list[Path]:
+    """Return the files of all entries, sorted.
+
+    Raises
+    ------
+    DatasetError
+        If the folder is no dataset.
+    """
     manifest = folder / MANIFEST_FOLDER
     if not manifest.is_dir():
         raise DatasetError(f"{folder}: there is no dataset here (no folder {MANIFEST_FOLDER}/); check the path.")
     with disk_errors(manifest):
         # Names that begin with a dot are files under way, or left by a writer that was killed.
-        paths = sorted(path for path in manifest.glob("*.json") if not path.name.startswith("."))
-    return [_read_entry(path) for path in paths]
+        return sorted(path for path in manifest.glob("*.json") if not path.name.startswith("."))
 
 
-def _read_entry(path: Path) -> ManifestEntry:
+def read_entry(path: Path) -> ManifestEntry:
+    """Return an entry.
+
+    Raises
+    ------
+    DatasetError
+        If it is damaged, foreign or of a newer format.
+    """
     with disk_errors(path):
         data = path.read_bytes()
     try:
         return _parse(json.loads(data), path)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DatasetError(
-            f"{path}: this manifest entry is damaged; remove it and run the campaign again to compute what it listed."
+            f"{path}: this manifest entry is damaged; repair the dataset (it can restore the entry from its shard)."
         ) from error
 
 
 def _parse(content: Mapping[str, Any], path: Path) -> ManifestEntry:
     """Return the entry; ValueError, KeyError or TypeError if it is none."""
+    if content["digest"] != _digest({key: value for key, value in content.items() if key != "digest"}):
+        raise ValueError("damaged")
     if content["encoding-type"] == ENCODING_TYPE and int(content["encoding-version"]) > ENCODING_VERSION:
-        raise DatasetError(
+        raise NewerFormat(
             f"{path}: written in format {content['encoding-version']} by a newer ionscreen, this one reads format "
             f"{ENCODING_VERSION}; update ionscreen."
         )
-    ids, transports = tuple(content["ids"]), tuple(content["transports"])
-    entry = ManifestEntry(content["shard"], content["blake2b"], ids, transports)
+    ids = tuple(content["ids"])
+    entry = ManifestEntry(content["shard"], content["blake2b"], ids, Summary.from_dict(content["summary"]))
     sound = (
         content["encoding-type"] == ENCODING_TYPE
         and content["encoding-version"] == ENCODING_VERSION
-        and all(isinstance(name, str) for name in transports)
         and all(_HEX32.match(sample) for sample in ids)
         and len(set(ids)) == len(ids) > 0
         and _HEX64.match(entry.blake2b)
-        # Catches damaged ids without opening the shard.
         and entry.shard == shard_name(ids) == path.stem
     )
     if not sound:
@@ -153,10 +198,10 @@ def write_durably(path: Path, data: bytes) -> None:
             with suppress(OSError):
                 temporary.unlink()
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

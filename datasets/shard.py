@@ -21,15 +21,18 @@ from .fields import (
     ENCODING_TYPE,
     ENCODING_VERSION,
     LABEL_FIELDS,
+    LABELS_TYPE,
     MASK_FIELDS,
     SAMPLE_FIELDS,
     TRANSPORTS,
+    TRANSPORTS_TYPE,
     VOXEL_FIELDS,
     Field,
 )
 from .label import Label
 from .manifest import ManifestEntry, create_folders, shard_name, write_durably
 from .sample import Sample
+from .summary import Summary
 
 __all__ = ["ShardReceipt", "group_name", "write_shard"]
 
@@ -83,9 +86,8 @@ def write_shard(folder: str | os.PathLike[str], samples: Iterable[Sample]) -> Sh
     _check(ordered)
     image = _image(ordered)
     ids = tuple(sample.id for sample in ordered)
-    entry = ManifestEntry(
-        shard_name(ids), hashlib.blake2b(image, digest_size=32).hexdigest(), ids, _transports(ordered)
-    )
+    digest = hashlib.blake2b(image, digest_size=32).hexdigest()
+    entry = ManifestEntry(shard_name(ids), digest, ids, Summary.of(ordered))
     create_folders(root)
     # The order matters: an entry only ever names a file that is already safe on disk.
     write_durably(entry.path(root), image)
@@ -125,19 +127,25 @@ def _image(samples: Sequence[Sample]) -> bytes:
     # Not the core driver: the image it hands out has a wrong checksum in HDF5 1.14.2, the one of Python 3.8.
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver=FORMAT) as file:
-        file.attrs["encoding-type"] = np.bytes_(ENCODING_TYPE)
-        file.attrs["encoding-version"] = np.int64(ENCODING_VERSION)
+        _encode(file, ENCODING_TYPE)
         file.attrs["axis_order"] = np.bytes_(AXIS_ORDER)
         _write(file, SAMPLE_FIELDS, _sample_arrays(samples))
         _write(file, VOXEL_FIELDS, {"phases": np.stack([_phases(sample) for sample in samples])})
         parent = file.create_group(TRANSPORTS)
+        _encode(parent, TRANSPORTS_TYPE)
         for name in _transports(samples):
             labels = [sample.labels.get(name) for sample in samples]
             group = parent.create_group(group_name(name))
+            _encode(group, LABELS_TYPE)
             _write(group, LABEL_FIELDS, _label_arrays(labels))
             if any(label is not None and label.connected is not None for label in labels):
                 _write(group, MASK_FIELDS, _mask_arrays(labels, samples[0].recipe.shape))
     return buffer.getvalue()
+
+
+def _encode(group: h5py.Group, encoding_type: str) -> None:
+    group.attrs["encoding-type"] = np.bytes_(encoding_type)
+    group.attrs["encoding-version"] = np.int64(ENCODING_VERSION)
 
 
 def _write(group: h5py.Group, fields: Mapping[str, Field], arrays: Arrays) -> None:

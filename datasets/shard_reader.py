@@ -72,7 +72,7 @@ def _hdf5_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except DatasetError as error:
-        raise DatasetError(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {error}") from error
     except (OSError, ValueError, TypeError, LookupError, RuntimeError, AttributeError) as error:
         raise DatasetError(f"{path}: cannot be read as a shard ({error}).") from error
 

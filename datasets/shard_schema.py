@@ -8,15 +8,17 @@ from typing import Any, Mapping
 import h5py
 import numpy as np
 
-from .errors import DatasetError
+from .errors import DatasetError, NewerFormat
 from .fields import (
     ENCODING_TYPE,
     ENCODING_VERSION,
     LABEL_FIELDS,
+    LABELS_TYPE,
     MASK_FIELDS,
     SAMPLE_FIELDS,
     TEXT,
     TRANSPORTS,
+    TRANSPORTS_TYPE,
     VOXEL_FIELDS,
     Field,
 )
@@ -42,7 +44,7 @@ def check_schema(file: h5py.File, entry: ManifestEntry) -> None:
     DatasetError
         With a sentence, without the file's name.
     """
-    _check_version(file)
+    _check_version(file, ENCODING_TYPE)
     lengths = {"n": len(entry.ids), "axis": 3}
     _check_members(file, {*SAMPLE_FIELDS, *VOXEL_FIELDS, TRANSPORTS})
     _check_fields(file, SAMPLE_FIELDS, lengths)
@@ -51,17 +53,18 @@ def check_schema(file: h5py.File, entry: ManifestEntry) -> None:
     lengths.update(zip(("nx", "ny", "nz"), _shape(file)))
     _check_fields(file, VOXEL_FIELDS, lengths)
     transports = _group(file, TRANSPORTS)
+    _check_version(transports, TRANSPORTS_TYPE)
     _check_members(transports, {group_name(name) for name in entry.transports})
     for name in transports:
         _check_label_group(_group(transports, name), lengths)
 
 
-def _check_version(file: h5py.File) -> None:
-    if _attribute(file, "encoding-type", "S") != ENCODING_TYPE.encode():
-        raise DatasetError("this HDF5 file is not a shard of ionscreen.")
-    version: int = _attribute(file, "encoding-version", "i")
+def _check_version(group: h5py.Group, encoding_type: str) -> None:
+    if _attribute(group, "encoding-type", "S") != encoding_type.encode():
+        raise DatasetError(f"{group.name} is not of type {encoding_type}: this HDF5 file is not a shard of ionscreen.")
+    version: int = _attribute(group, "encoding-version", "i")
     if version > ENCODING_VERSION:
-        raise DatasetError(
+        raise NewerFormat(
             f"written in format {version} by a newer ionscreen, this one reads format {ENCODING_VERSION}; "
             "update ionscreen."
         )
@@ -86,6 +89,7 @@ def _shape(file: h5py.File) -> tuple[int, int, int]:
 
 
 def _check_label_group(group: h5py.Group, lengths: Mapping[str, int]) -> None:
+    _check_version(group, LABELS_TYPE)
     fields = {**LABEL_FIELDS, **MASK_FIELDS} if set(group) & set(MASK_FIELDS) else dict(LABEL_FIELDS)
     _check_members(group, set(fields))
     _check_fields(group, fields, lengths)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ionscreen.datasets import Dataset, DatasetError, verify
-from ionscreen.datasets.manifest import ManifestEntry, read_manifest
+from ionscreen.datasets.manifest import ManifestEntry, read_manifest, sealed
 
 MUTATIONS = 200
 SEED = 20240611
@@ -97,12 +97,14 @@ def test_files_left_by_a_killed_writer_are_ignored(folder):
         ({"blake2b": "../" * 21 + "a"}, "damaged"),
         ({"ids": []}, "damaged"),
         ({"ids": 5}, "damaged"),
-        ({"transports": [1]}, "damaged"),
+        ({"summary": {"shapes": 1}}, "damaged"),
+        ({"summary": {"shapes": {}, "families": {}, "status": {"ionic": {"ok": -1}}}}, "damaged"),
     ],
 )
 def test_a_manifest_entry_that_is_none_is_refused(folder, change, sentence):
     path = sorted((folder / "manifest").iterdir())[0]
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    content = {key: value for key, value in json.loads(path.read_text()).items() if key != "digest"}
+    path.write_bytes(sealed({**content, **change}))
     with pytest.raises(DatasetError, match=rf"{path.name}.*{sentence}"):
         Dataset(folder)
 
@@ -212,7 +214,7 @@ def forge(folder, entry, change):
     with h5py.File(path, "r+", libver="latest") as file:
         change(file)
     digest = hashlib.blake2b(path.read_bytes(), digest_size=32).hexdigest()
-    changed = ManifestEntry(entry.shard, digest, entry.ids, entry.transports)
+    changed = ManifestEntry(entry.shard, digest, entry.ids, entry.summary)
     path.rename(changed.path(folder))
     changed.write(folder)
     return changed
@@ -222,7 +224,7 @@ def test_a_file_that_is_no_hdf5_at_all_is_refused(folder):
     entry = read_manifest(folder)[0]
     entry.path(folder).write_bytes(b"PK\3\4 something else")
     digest = hashlib.blake2b(entry.path(folder).read_bytes(), digest_size=32).hexdigest()
-    changed = ManifestEntry(entry.shard, digest, entry.ids, entry.transports)
+    changed = ManifestEntry(entry.shard, digest, entry.ids, entry.summary)
     entry.path(folder).rename(changed.path(folder))
     changed.write(folder)
     with pytest.raises(DatasetError, match="cannot be read as a shard"):
@@ -238,7 +240,7 @@ def test_mutations_with_a_forged_hash_never_crash(folder, seed):
     for _ in range(50):
         data = mutate(original, draw.choice(["truncate", "flip", "flip", "zero"]), draw)
         changed = ManifestEntry(
-            entry.shard, hashlib.blake2b(data, digest_size=32).hexdigest(), entry.ids, entry.transports
+            entry.shard, hashlib.blake2b(data, digest_size=32).hexdigest(), entry.ids, entry.summary
         )
         changed.path(folder).write_bytes(data)
         changed.write(folder)
