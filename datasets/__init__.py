@@ -1,10 +1,11 @@
 """The record of a sample and its HDF5 home. Needs numpy and h5py only; runs on Python 3.8."""
 
 from .dataset import Dataset
-from .errors import CampaignError, CheckpointError, DatasetError, InvalidInput, IonscreenError
+from .errors import CampaignError, CheckpointError, DatasetError, InvalidInput, IonscreenError, NewerFormat
 from .label import Label, Status
 from .microstructure import Microstructure
 from .recipe import Recipe
+from .repair import Repair, repair
 from .sample import Sample
 from .shard import ShardReceipt, write_shard
 from .split import split
@@ -22,13 +23,16 @@ __all__ = [
     "IonscreenError",
     "Label",
     "Microstructure",
+    "NewerFormat",
     "Recipe",
+    "Repair",
     "Sample",
     "ShardReceipt",
     "ShuffledShards",
     "Status",
     "TrainingSamples",
     "Transport",
+    "repair",
     "split",
     "verify",
     "write_shard",

@@ -92,7 +92,7 @@ class ManifestEntry:
 
 def sealed(content: Mapping[str, Any]) -> bytes:
     """Return one line of JSON that holds its own digest: damage to any byte is found without opening the shard."""
-    return (json.dumps({**content, "digest": _digest(content)}) + "\n").encode()
+    return (json.dumps({**content, "digest": _digest(content)}, sort_keys=True) + "\n").encode()
 
 
 def _digest(content: Mapping[str, Any]) -> str:

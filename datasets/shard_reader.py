@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Mapping
 from urllib.parse import unquote
@@ -16,15 +17,16 @@ import numpy.typing as npt
 from .errors import DatasetError
 from .fields import TRANSPORTS
 from .label import Label
-from .manifest import ManifestEntry, disk_errors
+from .manifest import ManifestEntry, disk_errors, shard_name
 from .microstructure import Microstructure
 from .recipe import Recipe
 from .sample import Sample
 from .shard import group_name
-from .shard_schema import check_schema
+from .shard_schema import check_schema, read_ids, read_transport_groups
+from .summary import Summary
 from .transport import Transport
 
-__all__ = ["check_hash", "open_shard", "read_labels", "read_sample", "read_samples"]
+__all__ = ["check_hash", "open_shard", "read_labels", "read_sample", "read_samples", "recover_entry"]
 
 _NUMBERS = ("sigma", "upper_bound", "error_estimate", "status", "iterations", "seconds")
 _CHECKED: set[tuple[Path, str]] = set()  # (path, BLAKE2b) of the shards this process has checked
@@ -58,12 +60,37 @@ def check_hash(folder: Path, entry: ManifestEntry) -> None:
     cure = f"remove it and {entry.manifest_path(folder)}, and run the campaign again to compute its samples"
     if not path.is_file():
         raise DatasetError(f"{path}: this shard is missing; {cure}.")
+    if _file_digest(path) != entry.blake2b:
+        raise DatasetError(f"{path}: this shard is damaged (its BLAKE2b is not that of the manifest); {cure}.")
+
+
+def _file_digest(path: Path) -> str:
     digest = hashlib.blake2b(digest_size=32)
     with disk_errors(path), path.open("rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
-    if digest.hexdigest() != entry.blake2b:
-        raise DatasetError(f"{path}: this shard is damaged (its BLAKE2b is not that of the manifest); {cure}.")
+    return digest.hexdigest()
+
+
+def recover_entry(folder: Path, path: Path) -> ManifestEntry:
+    """Return the manifest entry that a shard's file was written with.
+
+    Raises
+    ------
+    DatasetError
+        If the file is not what its name says, damaged, foreign, hostile or of a newer format.
+    """
+    digest = _file_digest(path)
+    if path.stem.partition("-")[2] != digest[:16]:
+        raise DatasetError(f"{path}: this shard is damaged (its BLAKE2b is not that of its name).")
+    with _hdf5_errors(path), h5py.File(path, "r", locking=False) as file:
+        ids = read_ids(file)
+        if shard_name(ids) != path.stem.partition("-")[0]:
+            raise DatasetError("the shard holds other samples than its name says.")
+        names = [unquote(name) for name in read_transport_groups(file)]
+        blank = ManifestEntry(shard_name(ids), digest, ids, Summary({}, {}, {name: {} for name in names}))
+        check_schema(file, blank)
+        return replace(blank, summary=Summary.of(list(read_samples(file, range(len(ids))))))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from .manifest import ManifestEntry
 from .recipe import Recipe
 from .shard import group_name
 
-__all__ = ["check_schema"]
+__all__ = ["check_schema", "read_ids", "read_transport_groups"]
 
 # The filters every HDF5 library has and that have no known memory errors.
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
@@ -44,12 +44,10 @@ def check_schema(file: h5py.File, entry: ManifestEntry) -> None:
     DatasetError
         With a sentence, without the file's name.
     """
-    _check_version(file, ENCODING_TYPE)
     lengths = {"n": len(entry.ids), "axis": 3}
-    _check_members(file, {*SAMPLE_FIELDS, *VOXEL_FIELDS, TRANSPORTS})
-    _check_fields(file, SAMPLE_FIELDS, lengths)
-    if [text.decode() for text in file["id"][:]] != list(entry.ids):
+    if read_ids(file) != entry.ids:
         raise DatasetError("the shard holds other samples than its manifest entry lists.")
+    _check_fields(file, SAMPLE_FIELDS, lengths)
     lengths.update(zip(("nx", "ny", "nz"), _shape(file)))
     _check_fields(file, VOXEL_FIELDS, lengths)
     transports = _group(file, TRANSPORTS)
@@ -57,6 +55,22 @@ def check_schema(file: h5py.File, entry: ManifestEntry) -> None:
     _check_members(transports, {group_name(name) for name in entry.transports})
     for name in transports:
         _check_label_group(_group(transports, name), lengths)
+
+
+def read_ids(file: h5py.File) -> tuple[str, ...]:
+    """Return the ids of a shard's samples; the version and this one field are checked before."""
+    _check_version(file, ENCODING_TYPE)
+    _check_members(file, {*SAMPLE_FIELDS, *VOXEL_FIELDS, TRANSPORTS})
+    ids = file["id"] if file.get("id", getclass=True) is h5py.Dataset else None
+    if ids is None or len(ids.shape) != 1:
+        raise DatasetError("id is not a list of sample ids.")
+    _check_field(ids, SAMPLE_FIELDS["id"], ids.shape)
+    return tuple(text.decode() for text in ids[:])
+
+
+def read_transport_groups(file: h5py.File) -> list[str]:
+    """Return the names of the groups of the transports."""
+    return list(_group(file, TRANSPORTS))
 
 
 def _check_version(group: h5py.Group, encoding_type: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -12,14 +13,15 @@ import numpy as np
 
 from .errors import DatasetError, InvalidInput
 from .label import Label, Status
-from .manifest import ManifestEntry, read_manifest
+from .manifest import ManifestEntry, entry_paths, read_entry
 from .microstructure import Microstructure
 from .sample import Sample
-from .shard_reader import check_hash, open_shard, read_sample
+from .shard_reader import check_hash, open_shard, read_samples
 
 __all__ = ["Finding", "verify"]
 
 _ROUNDING = 1e-9  # relative
+_FEW = 10  # fewer samples may well be equal
 _SOLVED = (Status.OK, Status.NON_PERCOLATING, Status.NOT_CONVERGED)
 
 
@@ -30,7 +32,9 @@ class Finding:
     Parameters
     ----------
     kind
-        ``"file"`` (missing, damaged, foreign), ``"duplicate"`` or ``"physics"``.
+        ``"entry"`` (the manifest entry is damaged or newer), ``"file"`` (the shard is damaged, newer, missing or
+        foreign), ``"physics"`` (numbers that cannot be true), ``"duplicate"`` (a sample stands in two shards, or two
+        samples have equal voxels) or ``"constant"`` (a label is the same for all samples).
     shard
         Name of the shard.
     sample
@@ -53,12 +57,50 @@ def verify(folder: str | os.PathLike[str]) -> list[Finding]:
     Raises
     ------
     DatasetError
-        If the folder is no dataset, or its manifest cannot be read.
+        If the folder is no dataset.
     """
     root = Path(folder)
-    entries = read_manifest(root)
-    findings = [finding for entry in entries for finding in _shard_findings(root, entry)]
-    return [*findings, *_duplicates(entries)]
+    findings: list[Finding] = []
+    entries = []
+    for path in entry_paths(root):
+        try:
+            entries.append(read_entry(path))
+        except DatasetError as error:
+            findings.append(Finding("entry", path.stem, "", str(error)))
+    seen = _Seen({}, {})
+    findings += (finding for entry in entries for finding in _shard_findings(root, entry, seen))
+    return [*findings, *_duplicates(entries), *_constants(seen)]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What earlier shards held: digest of the voxels -> sample; transport and axis -> count and extremes of σ_eff."""
+
+    structures: dict[bytes, str]
+    ranges: dict[tuple[str, int], tuple[int, float, float]]
+
+    def twin(self, sample: Sample) -> str:
+        """Return the id of an earlier sample with the same voxels, empty if there is none."""
+        if sample.microstructure is None:
+            return ""
+        shape = repr(sample.microstructure.shape).encode()
+        digest = hashlib.blake2b(sample.microstructure.phases.tobytes(), digest_size=16, key=shape).digest()
+        first = self.structures.setdefault(digest, sample.id)
+        return "" if first == sample.id else first
+
+    def note(self, sample: Sample) -> None:
+        """Take the labels that are OK into account."""
+        for name, label in sample.labels.items():
+            for axis in np.flatnonzero(label.status == Status.OK).tolist():
+                sigma = float(label.sigma[axis])
+                count, low, high = self.ranges.get((name, axis), (0, sigma, sigma))
+                self.ranges[name, axis] = count + 1, min(low, sigma), max(high, sigma)
+
+
+def _constants(seen: _Seen) -> Iterator[Finding]:
+    for (name, axis), (count, low, high) in sorted(seen.ranges.items()):
+        if count >= _FEW and low == high:
+            yield Finding("constant", "", "", f"{name}, axis {axis}: σ_eff is {low} S/m for all {count} samples.")
 
 
 def _duplicates(entries: list[ManifestEntry]) -> Iterator[Finding]:
@@ -70,14 +112,16 @@ def _duplicates(entries: list[ManifestEntry]) -> Iterator[Finding]:
                 yield Finding("duplicate", entry.shard, sample, sentence)
 
 
-def _shard_findings(folder: Path, entry: ManifestEntry) -> Iterator[Finding]:
+def _shard_findings(folder: Path, entry: ManifestEntry, seen: _Seen) -> Iterator[Finding]:
     try:
         check_hash(folder, entry)
-        for row in range(len(entry.ids)):
-            with open_shard(folder, entry) as file:
-                sample = read_sample(file, row)
-            for sentence in _sample_findings(sample):
-                yield Finding("physics", entry.shard, sample.id, sentence)
+        with open_shard(folder, entry) as file:
+            for sample in read_samples(file, range(len(entry.ids))):
+                seen.note(sample)
+                if twin := seen.twin(sample):
+                    yield Finding("duplicate", entry.shard, sample.id, f"Sample {sample.id} has the voxels of {twin}.")
+                for sentence in _sample_findings(sample):
+                    yield Finding("physics", entry.shard, sample.id, sentence)
     except DatasetError as error:
         yield Finding("file", entry.shard, "", str(error))
 
@@ -101,6 +145,8 @@ def _axis_problem(microstructure: Microstructure | None, label: Label, axis: int
     if microstructure is None or status not in _SOLVED:
         return "" if np.isnan(sigma) else f"status {Status(status).name.lower()}, but σ_eff = {sigma} S/m."
     if status == Status.NON_PERCOLATING:
+        if label.connected is not None and np.any(label.connected >> axis & 1):
+            return "does not percolate, but voxels are connected to both faces."
         return "" if sigma == 0 else f"does not percolate, but σ_eff = {sigma} S/m."
     if not np.isfinite(sigma):
         return "σ_eff is not a finite number."
@@ -115,6 +161,8 @@ def _bounds_problem(microstructure: Microstructure, label: Label, axis: int) -> 
     except InvalidInput as error:
         return str(error)
     sigma, tolerance = float(label.sigma[axis]), float(np.nan_to_num(label.error_estimate[axis])) + _ROUNDING
+    if label.connected is not None and not np.any(label.connected >> axis & 1):
+        return "σ_eff is known, but no voxel is connected to both faces."
     if not low * (1 - tolerance) <= sigma <= high * (1 + tolerance):
         return f"σ_eff = {sigma} S/m lies outside the Wiener bounds {low} to {high} S/m."
     if label.upper_bound[axis] < sigma * (1 - tolerance):

@@ -65,3 +65,32 @@ def test_duplicates_are_found(tmp_path):
     write_shard(tmp_path, [make_sample(0), make_sample(1)])
     write_shard(tmp_path, [make_sample(1)])
     assert [(f.kind, f.sample) for f in verify(tmp_path)] == [("duplicate", make_sample(1).id)] * 2
+
+
+def test_equal_structures_of_different_recipes_are_found(tmp_path):
+    first, second = make_sample(0), make_sample(1)
+    twin = replace(second, microstructure=first.microstructure, labels=first.labels)
+    write_shard(tmp_path, [first, twin])
+    assert [finding.kind for finding in verify(tmp_path)] == ["duplicate"]
+
+
+def test_a_label_that_never_varies_is_found(tmp_path):
+    samples = [changed(seed, sigma=1.0, upper_bound=2.0) for seed in range(12)]
+    write_shard(tmp_path, samples)
+    found = [finding.sentence for finding in verify(tmp_path) if finding.kind == "constant"]
+    assert found == ["electronic, axis 0: σ_eff is 1.0 S/m for all 12 samples."]
+
+
+def test_a_mask_that_contradicts_the_status_is_found(tmp_path):
+    sample = changed(0, status=Status.NON_PERCOLATING, sigma=0.0)
+    closed = replace(sample.labels["electronic"], connected=np.zeros((6, 5, 4), np.uint8), status=make_status())
+    write_shard(tmp_path, [sample, replace(make_sample(1), labels={"electronic": closed})])
+    assert {finding.sentence.partition(": ")[2] for finding in verify(tmp_path)} >= {
+        "does not percolate, but voxels are connected to both faces.",
+        "σ_eff is known, but no voxel is connected to both faces.",
+    }
+
+
+def make_status():
+    """Return the status of a label solved along x alone."""
+    return np.array([Status.OK, Status.NOT_REQUESTED, Status.NOT_REQUESTED], np.uint8)
