@@ -2,7 +2,9 @@
 
 from .dataset import Dataset
 from .errors import CampaignError, CheckpointError, DatasetError, InvalidInput, IonscreenError, NewerFormat
+from .info import DatasetInfo, info
 from .label import Label, Status
+from .merge import merge
 from .microstructure import Microstructure
 from .recipe import Recipe
 from .repair import Repair, repair
@@ -18,6 +20,7 @@ __all__ = [
     "CheckpointError",
     "Dataset",
     "DatasetError",
+    "DatasetInfo",
     "Finding",
     "InvalidInput",
     "IonscreenError",
@@ -32,6 +35,8 @@ __all__ = [
     "Status",
     "TrainingSamples",
     "Transport",
+    "info",
+    "merge",
     "repair",
     "split",
     "verify",
