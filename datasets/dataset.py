@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Sequence, overload
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -180,11 +181,14 @@ class Dataset:
         DatasetError
             If a shard is missing, damaged, foreign or of a newer format.
         """
+        for file, rows in self.open_shards():
+            yield from read_samples(file, rows)
+
+    def open_shards(self) -> Iterator[tuple[h5py.File, list[int]]]:
+        """Yield each shard, checked and open until the next one, with the rows of the samples that count."""
         for entry in self._entries:
             with open_shard(self.folder, entry) as file:
-                yield from read_samples(
-                    file, [row for row, sample in enumerate(entry.ids) if self._is_at(sample, entry)]
-                )
+                yield file, [row for row, sample in enumerate(entry.ids) if self._is_at(sample, entry)]
 
     def missing(self, ids: Iterable[str]) -> list[str]:
         """Return those of the ids that are not here, in the order given, each once."""
