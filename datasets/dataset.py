@@ -184,6 +184,22 @@ class Dataset:
         for file, rows in self.open_shards():
             yield from read_samples(file, rows)
 
+    def shape(self) -> tuple[int, int, int]:
+        """Return the one shape of all samples, voxels.
+
+        Raises
+        ------
+        InvalidInput
+            If they have several, or there are none.
+        """
+        shapes = sorted({shape for entry in self._entries for shape in entry.summary.shapes})
+        if len(shapes) != 1:
+            raise InvalidInput(
+                f"{self.folder}: samples of one shape are needed here, not {', '.join(shapes) or 'none'}."
+            )
+        nx, ny, nz = (int(n) for n in shapes[0].split("x"))
+        return nx, ny, nz
+
     def open_shards(self) -> Iterator[tuple[h5py.File, list[int]]]:
         """Yield each shard, checked and open until the next one, with the rows of the samples that count."""
         for entry in self._entries:

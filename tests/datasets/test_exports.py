@@ -8,8 +8,11 @@ import h5py
 import numpy as np
 import pytest
 
-from ionscreen.datasets import Dataset, write_shard
+from ionscreen.datasets import Dataset, InvalidInput, write_shard
 from ionscreen.datasets.export_hdf5 import export_hdf5
+from ionscreen.datasets.export_images import export_tiff, export_vti, export_xdmf
+from ionscreen.datasets.export_npz import export_npz
+from ionscreen.datasets.export_table import export_table, table
 
 from .samples import make_sample
 
@@ -65,3 +68,105 @@ def test_a_full_disk_ends_an_export_with_one_sentence(dataset, tmp_path):
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "one.h5").exists()
     assert not list(tmp_path.glob(".one*"))
+
+
+def structures(dataset):
+    """Return the samples that have a microstructure."""
+    return [sample for sample in dataset if sample.microstructure is not None]
+
+
+def one_shape(dataset):
+    """Return the samples of the more common shape."""
+    columns = table(dataset)
+    return dataset.subset(sample for sample, n in zip(columns["id"], columns["nx"], strict=True) if n == 6)
+
+
+def test_vti_is_read_by_vtk_with_axes_and_lengths_in_place(dataset, tmp_path):
+    pyvista = pytest.importorskip("pyvista")
+    assert export_vti(dataset, tmp_path / "vti") == len(structures(dataset)) == 9
+    for sample in structures(dataset):
+        grid = pyvista.read(tmp_path / "vti" / f"{sample.id}.vti")
+        phases = np.asarray(grid.cell_data["phases"]).reshape(sample.microstructure.shape, order="F")
+        np.testing.assert_array_equal(phases, sample.microstructure.phases)
+        assert grid.spacing == pytest.approx(sample.microstructure.voxel_size)
+
+
+def test_xdmf_is_read_by_vtk_with_axes_and_lengths_in_place(dataset, tmp_path):
+    pyvista = pytest.importorskip("pyvista")
+    with pytest.raises(InvalidInput, match="one shape"):
+        export_xdmf(dataset, tmp_path / "all.xdmf")
+    dataset = one_shape(dataset)
+    assert export_xdmf(dataset, tmp_path / "all.xdmf") == 8
+    reader = pyvista.get_reader(tmp_path / "all.xdmf")
+    seen = 0
+    samples = {sample.id: sample for sample in structures(dataset)}
+    for step, sample_id in enumerate(sample for shard in dataset.shards() for sample in shard if sample in samples):
+        reader.set_active_time_value(step)
+        grid = reader.read()
+        grid = grid[0] if isinstance(grid, pyvista.MultiBlock) else grid
+        structure = samples[sample_id].microstructure
+        phases = np.asarray(grid.cell_data["phases"]).reshape(structure.shape, order="F")
+        np.testing.assert_array_equal(phases, structure.phases)
+        lengths = [n * h for n, h in zip(structure.shape, structure.voxel_size, strict=True)]
+        assert np.array(grid.bounds)[1::2] == pytest.approx(lengths)
+        seen += 1
+    assert seen == 8
+
+
+def test_tiff_stacks_are_read_by_tifffile(dataset, tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    assert export_tiff(dataset, tmp_path / "tiff") == 9
+    for sample in structures(dataset):
+        phases = tifffile.imread(tmp_path / "tiff" / f"{sample.id}.tif")
+        np.testing.assert_array_equal(phases, sample.microstructure.phases)
+        assert phases.dtype == np.uint8
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_tables_hold_recipes_fractions_and_labels(dataset, tmp_path, suffix):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    export_table(dataset, tmp_path / f"table.{suffix}")
+    frame = getattr(pandas, f"read_{suffix}")(tmp_path / f"table.{suffix}").set_index("id")
+    assert sorted(frame.index) == list(dataset.ids)
+    for sample in dataset:
+        row = frame.loc[sample.id]
+        label = sample.labels["ionic"]
+        assert row["family"] == "blobs"
+        assert row["parameter_porosity"] == sample.recipe.parameters["porosity"]
+        assert row["ionic_sigma_x_S_per_m"] == pytest.approx(label.sigma[0], rel=1e-15, nan_ok=True)
+        assert row["ionic_relative_z"] == pytest.approx(label.relative[2], rel=1e-15, nan_ok=True)
+        assert row["ionic_status_y"] == "not_requested"
+        if sample.microstructure is not None:
+            assert row["fraction_void"] == sample.microstructure.fractions()["void"]
+
+
+def test_a_parameter_of_two_types_is_text_in_parquet(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    sample = make_sample(0)
+    other = replace(make_sample(1), recipe=replace(make_sample(1).recipe, parameters={"porosity": "low"}))
+    write_shard(tmp_path / "dataset", [sample, other])
+    export_table(Dataset(tmp_path / "dataset"), tmp_path / "table.parquet")
+    assert set(parquet.read_table(tmp_path / "table.parquet")["parameter_porosity"].to_pylist()) == {"0.3", "low"}
+
+
+def test_other_suffixes_are_refused(dataset, tmp_path):
+    with pytest.raises(InvalidInput, match=r"\.csv or \.parquet"):
+        export_table(dataset, tmp_path / "table.xls")
+
+
+def test_npz_holds_plain_arrays(dataset, tmp_path):
+    dataset = one_shape(dataset)
+    export_npz(dataset, tmp_path / "all.npz")
+    with np.load(tmp_path / "all.npz", allow_pickle=False) as arrays:
+        assert sorted(arrays["id"].tolist()) == list(dataset.ids)
+        for sample_id, phases in zip(arrays["id"].tolist(), arrays["phases"], strict=True):
+            structure = dataset.sample(sample_id).microstructure
+            np.testing.assert_array_equal(phases, 0 if structure is None else structure.phases)
+        for name, array in dataset.labels("ionic").items():
+            np.testing.assert_array_equal(arrays[f"ionic_{name}"], array)
+
+
+def test_npz_of_several_shapes_is_refused(dataset, tmp_path):
+    with pytest.raises(InvalidInput, match="one shape"):
+        export_npz(dataset, tmp_path / "all.npz")
