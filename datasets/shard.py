@@ -38,7 +38,7 @@ __all__ = ["ShardReceipt", "group_name", "write_shard"]
 
 # The newest format that HDF5 1.10 and later read; "latest" of HDF5 2.0 cannot be read by 1.14. Unlike the default, it
 # keeps checksums of its own structures too.
-FORMAT = ("v110", "v110")
+FORMAT = (h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
 
 Arrays = Mapping[str, "npt.NDArray[Any]"]
 
@@ -126,21 +126,41 @@ def _image(samples: Sequence[Sample]) -> bytes:
     """Return the bytes of the file. They are made in memory: on a full disk libhdf5 would crash at exit."""
     # Not the core driver: the image it hands out has a wrong checksum in HDF5 1.14.2, the one of Python 3.8.
     buffer = io.BytesIO()
-    with h5py.File(buffer, "w", libver=FORMAT) as file:
+    with _create_file(buffer) as file:
         _encode(file, ENCODING_TYPE)
         file.attrs["axis_order"] = np.bytes_(AXIS_ORDER)
         _write(file, SAMPLE_FIELDS, _sample_arrays(samples))
         _write(file, VOXEL_FIELDS, {"phases": np.stack([_phases(sample) for sample in samples])})
-        parent = file.create_group(TRANSPORTS)
-        _encode(parent, TRANSPORTS_TYPE)
+        parent = _create_group(file, TRANSPORTS, TRANSPORTS_TYPE)
         for name in _transports(samples):
             labels = [sample.labels.get(name) for sample in samples]
-            group = parent.create_group(group_name(name))
-            _encode(group, LABELS_TYPE)
+            group = _create_group(parent, group_name(name), LABELS_TYPE)
             _write(group, LABEL_FIELDS, _label_arrays(labels))
             if any(label is not None and label.connected is not None for label in labels):
                 _write(group, MASK_FIELDS, _mask_arrays(labels, samples[0].recipe.shape))
     return buffer.getvalue()
+
+
+def _create_file(buffer: io.BytesIO) -> h5py.File:
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+    access.set_libver_bounds(*FORMAT)
+    access.set_fileobj_driver(h5py.h5fd.fileobj_driver, buffer)
+    name = repr(buffer).encode()
+    return h5py.File(h5py.h5f.create(name, h5py.h5f.ACC_TRUNC, _without_times(h5py.h5p.FILE_CREATE), access))
+
+
+def _create_group(parent: h5py.Group, name: str, encoding_type: str) -> h5py.Group:
+    group = h5py.Group(h5py.h5g.create(parent.id, name.encode(), gcpl=_without_times(h5py.h5p.GROUP_CREATE)))
+    _encode(group, encoding_type)
+    return group
+
+
+def _without_times(kind: Any) -> Any:
+    """Return properties of a new object; before h5py 3.13, equal samples would otherwise give different bytes."""
+    properties = h5py.h5p.create(kind)
+    properties.set_obj_track_times(False)
+    return properties
 
 
 def _encode(group: h5py.Group, encoding_type: str) -> None:

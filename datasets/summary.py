@@ -45,7 +45,8 @@ class Summary:
     @classmethod
     def total(cls, parts: Iterable[Summary]) -> Summary:
         """Return the sum of summaries."""
-        shapes, families = Counter[str](), Counter[str]()
+        shapes: Counter[str] = Counter()
+        families: Counter[str] = Counter()
         status: dict[str, Counter[str]] = {}
         for part in parts:
             shapes.update(part.shapes)

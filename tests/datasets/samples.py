@@ -1,5 +1,7 @@
 """Samples to store: small, some of them lacking what a sample may lack; and what makes two of them equal."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from ionscreen.datasets import Label, Microstructure, Recipe, Sample, Status, Transport

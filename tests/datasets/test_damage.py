@@ -187,7 +187,7 @@ HOSTILE = {
     "not written": (replace_dataset("generated", shape=(4,), dtype="u1", chunks=(4,)), "declares 4 bytes"),
     "group": (lambda file, outside: (file.__delitem__("phases"), file.create_group("phases")), "not an HDF5 dataset"),
     "no group": (replace_dataset("transports", data=1), "not a group"),
-    "one more": (lambda file, outside: file.create_group("more"), "more"),
+    "one more": (lambda file, outside: file.create_group("more"), "9 members, the format wants 8"),
     "one less": (lambda file, outside: file["transports/ionic"].__delitem__("sigma"), "sigma"),
     "other ids": (entry_of("id", 0, b"0" * 32), "other samples"),
     "broken JSON": (entry_of("recipe", 0, b"{"), "cannot be read"),

@@ -78,7 +78,7 @@ def structures(dataset):
 def one_shape(dataset):
     """Return the samples of the more common shape."""
     columns = table(dataset)
-    return dataset.subset(sample for sample, n in zip(columns["id"], columns["nx"], strict=True) if n == 6)
+    return dataset.subset(sample for sample, n in zip(columns["id"], columns["nx"]) if n == 6)
 
 
 def test_vti_is_read_by_vtk_with_axes_and_lengths_in_place(dataset, tmp_path):
@@ -107,7 +107,7 @@ def test_xdmf_is_read_by_vtk_with_axes_and_lengths_in_place(dataset, tmp_path):
         structure = samples[sample_id].microstructure
         phases = np.asarray(grid.cell_data["phases"]).reshape(structure.shape, order="F")
         np.testing.assert_array_equal(phases, structure.phases)
-        lengths = [n * h for n, h in zip(structure.shape, structure.voxel_size, strict=True)]
+        lengths = [n * h for n, h in zip(structure.shape, structure.voxel_size)]
         assert np.array(grid.bounds)[1::2] == pytest.approx(lengths)
         seen += 1
     assert seen == 8
@@ -160,7 +160,7 @@ def test_npz_holds_plain_arrays(dataset, tmp_path):
     export_npz(dataset, tmp_path / "all.npz")
     with np.load(tmp_path / "all.npz", allow_pickle=False) as arrays:
         assert sorted(arrays["id"].tolist()) == list(dataset.ids)
-        for sample_id, phases in zip(arrays["id"].tolist(), arrays["phases"], strict=True):
+        for sample_id, phases in zip(arrays["id"].tolist(), arrays["phases"]):
             structure = dataset.sample(sample_id).microstructure
             np.testing.assert_array_equal(phases, 0 if structure is None else structure.phases)
         for name, array in dataset.labels("ionic").items():

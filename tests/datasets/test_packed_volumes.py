@@ -21,7 +21,7 @@ volumes = st.integers(0, 255).flatmap(
 def equal(packed, originals):
     """Return whether all volumes came back."""
     assert len(packed) == len(originals)
-    return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(packed, originals))  # noqa: B905
+    return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(packed, originals))
 
 
 @settings(deadline=None)

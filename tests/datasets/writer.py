@@ -5,6 +5,7 @@ With ``--die N`` the process kills itself instead of its N-th call that reaches 
 
 import argparse
 import os
+import pathlib
 import resource
 import signal
 import sys
@@ -37,6 +38,8 @@ def counted(function):
 
 
 os.fsync, os.replace = counted(os.fsync), counted(os.replace)
+if sys.version_info < (3, 10):  # pathlib has a reference of its own
+    pathlib._NormalAccessor.replace = staticmethod(os.replace)
 samples = [make_sample(seed) for seed in range(options.first, options.first + options.count)]
 if options.limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (options.limit, options.limit))
