@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Sequence, overload
+from typing import Any, Callable, Iterable, Iterator, Sequence, TypeVar, overload
 
 import h5py
 import numpy as np
@@ -18,6 +18,8 @@ from .sample import Sample
 from .shard_reader import open_shard, read_labels, read_sample, read_samples
 
 __all__ = ["Dataset"]
+
+Result = TypeVar("Result")
 
 _NO_LABELS: dict[str, npt.NDArray[Any]] = {
     "id": np.empty(0, "U32"),
@@ -181,8 +183,25 @@ class Dataset:
         DatasetError
             If a shard is missing, damaged, foreign or of a newer format.
         """
-        for file, rows in self.open_shards():
-            yield from read_samples(file, rows)
+        for entry in self._entries:
+            with open_shard(self.folder, entry) as file:
+                yield from read_samples(file, self._rows(entry))
+
+    def each_shard(self, action: Callable[[h5py.File, list[int]], Result]) -> Iterator[Result]:
+        """Yield what an action makes of each shard, checked and open, and of the rows of the samples that count.
+
+        Raises
+        ------
+        DatasetError
+            If a shard is missing, damaged, foreign or of a newer format, or the action fails on it.
+        """
+        for entry in self._entries:
+            with open_shard(self.folder, entry) as file:
+                result = action(file, self._rows(entry))
+            yield result
+
+    def _rows(self, entry: ManifestEntry) -> list[int]:
+        return [row for row, sample in enumerate(entry.ids) if self._is_at(sample, entry)]
 
     def shape(self) -> tuple[int, int, int]:
         """Return the one shape of all samples, voxels.
@@ -199,12 +218,6 @@ class Dataset:
             )
         nx, ny, nz = (int(n) for n in shapes[0].split("x"))
         return nx, ny, nz
-
-    def open_shards(self) -> Iterator[tuple[h5py.File, list[int]]]:
-        """Yield each shard, checked and open until the next one, with the rows of the samples that count."""
-        for entry in self._entries:
-            with open_shard(self.folder, entry) as file:
-                yield file, [row for row, sample in enumerate(entry.ids) if self._is_at(sample, entry)]
 
     def missing(self, ids: Iterable[str]) -> list[str]:
         """Return those of the ids that are not here, in the order given, each once."""

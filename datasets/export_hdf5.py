@@ -36,16 +36,10 @@ def export_hdf5(dataset: Dataset, path: str | os.PathLike[str]) -> None:
         file.attrs["encoding-type"] = np.bytes_(ENCODING_TYPE)
         file.attrs["encoding-version"] = np.int64(ENCODING_VERSION)
         file.attrs["axis_order"] = np.bytes_(AXIS_ORDER)
-        plan = _Plan(dataset)
-        ends: dict[str, int] = {}
-        for shard, rows in dataset.open_shards():
-            name = _shape_name(shard)
-            group = file[name] if name in file else plan.create(file, name)
-            start = ends.get(name, 0)
-            for member in plan.members[name]:
-                if member in shard:
-                    _copy(shard[member], group[member], rows, start)
-            ends[name] = start + len(rows)
+        plan = _Plan()
+        for _ in dataset.each_shard(plan.add):
+            pass
+        for _ in dataset.each_shard(_Copier(file, plan).copy):
             sink.check()
 
 
@@ -56,16 +50,18 @@ def _shape_name(shard: h5py.File) -> str:
 class _Plan:
     """What each group will hold: how many samples, which fields, how wide their texts are."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.members: dict[str, dict[str, np.dtype[Any]]] = {}
-        for shard, rows in dataset.open_shards():
-            name = _shape_name(shard)
-            self.counts[name] = self.counts.get(name, 0) + len(rows)
-            known = self.members.setdefault(name, {})
-            for member, field in _members(shard).items():
-                dtype = shard[member].dtype if field.dtype == TEXT else np.dtype(field.dtype)
-                known[member] = max(known.get(member, dtype), dtype, key=lambda d: d.itemsize)
+
+    def add(self, shard: h5py.File, rows: list[int]) -> None:
+        """Take a shard into account."""
+        name = _shape_name(shard)
+        self.counts[name] = self.counts.get(name, 0) + len(rows)
+        known = self.members.setdefault(name, {})
+        for member, field in _members(shard).items():
+            dtype = shard[member].dtype if field.dtype == TEXT else np.dtype(field.dtype)
+            known[member] = max(known.get(member, dtype), dtype, key=lambda d: d.itemsize)
 
     def create(self, file: h5py.File, name: str) -> h5py.Group:
         """Make the group of one shape, with every field in its final size, zero throughout."""
@@ -87,6 +83,25 @@ class _Plan:
             made.attrs["units"] = np.bytes_(field.units)
             made.attrs["long_name"] = np.bytes_(field.long_name)
         return group
+
+
+class _Copier:
+    """Adds shards to the groups of a file, one after another."""
+
+    def __init__(self, file: h5py.File, plan: _Plan) -> None:
+        self._file = file
+        self._plan = plan
+        self._ends: dict[str, int] = {}
+
+    def copy(self, shard: h5py.File, rows: list[int]) -> None:
+        """Add one shard."""
+        name = _shape_name(shard)
+        group = self._file[name] if name in self._file else self._plan.create(self._file, name)
+        start = self._ends.get(name, 0)
+        for member in self._plan.members[name]:
+            if member in shard:
+                _copy(shard[member], group[member], rows, start)
+        self._ends[name] = start + len(rows)
 
 
 def _members(shard: h5py.File) -> dict[str, Field]:

@@ -48,6 +48,7 @@ def _add(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:
 def _write_phases(member: IO[bytes], dataset: Dataset, shape: tuple[int, ...]) -> None:
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(member, header)
-    for shard, rows in dataset.open_shards():
-        for row in rows:
-            member.write(shard["phases"][row].tobytes())
+    # Read and written apart, so that an error names the file that it concerns.
+    for voxels in dataset.each_shard(lambda shard, rows: [shard["phases"][row] for row in rows]):
+        for volume in voxels:
+            member.write(volume.tobytes())

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ionscreen.datasets import Dataset, DatasetError, verify
+from ionscreen.datasets.export_npz import export_npz
 from ionscreen.datasets.manifest import ManifestEntry, read_manifest, sealed
 
 MUTATIONS = 200
@@ -246,3 +247,16 @@ def test_mutations_with_a_forged_hash_never_crash(folder, seed):
         changed.write(folder)
         with suppress(DatasetError):
             list(Dataset(folder))
+
+
+def test_an_error_while_streaming_names_the_shard(folder):
+    entry = next(entry for entry in read_manifest(folder) if len(entry.ids) == 4)
+    changed = forge(folder, entry, lambda file: damage_chunk(file["phases"], 2))
+    for read in (lambda: list(Dataset(folder).stream()), lambda: export_npz(Dataset(folder), folder / "all.npz")):
+        with pytest.raises(DatasetError, match=str(changed.path(folder))):
+            read()
+
+
+def damage_chunk(dataset, row):
+    """Replace the stored bytes of a sample's voxels."""
+    dataset.id.write_direct_chunk((row, 0, 0, 0), b"no deflate stream")
