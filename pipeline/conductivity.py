@@ -1,11 +1,10 @@
-"""The effective conductivity of a voxel image: the public call, its checks and its result."""
+"""The effective conductivity of a voxel image: the public call."""
 
 from __future__ import annotations
 
-import enum
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,71 +12,34 @@ import numpy as np
 import numpy.typing as npt
 
 from ..datasets import InvalidInput
-from .percolation import conductivity_table, percolating_mask
+from .result import ConductivityResult, Outcome
 
 __all__ = ["ConductivityResult", "Outcome", "effective_conductivity"]
 
 MAX_ITERATIONS = 500
-MAX_CONDUCTING_PHASES = 255
-CALL = "effective_conductivity(phases, {0: 0.0, 1: 0.18}, voxel_size=0.4e-6, axis=0)"
+MAX_MATERIALS = 255
+# Single precision resolves σ_eff to about this, and weak conductors down to about that part of the best.
+SINGLE_RTOL = 1e-6
+SINGLE_CONTRAST = 1e-4
 
 Axis = int | Literal["all"]
+Boundary = Literal["plates", "mixed", "periodic"]
 
 
-class Outcome(enum.Enum):
-    """How a solution ended; the value is the sentence that explains it."""
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """Checked arguments."""
 
-    CONVERGED = "The estimated relative error of the effective conductivity is below the requested tolerance."
-    NON_PERCOLATING = "No conducting path joins the two faces; the effective conductivity is exactly 0."
-    NOT_CONVERGED = "The iteration limit was reached before the requested tolerance; see error_estimate."
-
-    @property
-    def sentence(self) -> str:
-        """The explanation."""
-        return str(self.value)
-
-
-@dataclass(frozen=True)
-class ConductivityResult:
-    """Effective conductivity along one axis, or, with ``axis="all"``, of each axis: every number is then an array (3,).
-
-    Parameters
-    ----------
-    sigma
-        σ_eff, S/m: the Dirichlet energy of the potential that was found.
-    relative
-        M = σ_eff / largest phase conductivity.
-    tortuosity
-        τ = ε/M with ε the volume fraction of *all* voxels that conduct, joined to the faces or not (the convention of
-        TauFactor and PuMA); infinite if nothing percolates. The fraction that is joined is `connected_fraction`.
-    upper_bound
-        S/m; the true σ_eff is never above it: the energy of any potential bounds it (Dirichlet's principle).
-    error_estimate
-        Estimated relative error of sigma, from above.
-    connected_fraction
-        Volume fraction of the voxels that conduct and are joined to both faces.
-    flux_in, flux_out
-        σ_eff computed from the current through either face, S/m; they agree with sigma to about the square root of
-        the error.
-    outcome
-        How it ended (a list of three with ``axis="all"``).
-    iterations
-        Of conjugate gradients.
-    seconds
-        Wall time.
-    """
-
-    sigma: Any
-    relative: Any
-    tortuosity: Any
-    upper_bound: Any
-    error_estimate: Any
-    connected_fraction: Any
-    flux_in: Any
-    flux_out: Any
-    outcome: Any
-    iterations: Any
-    seconds: Any
+    phases: npt.NDArray[Any]
+    table: npt.NDArray[np.float64]
+    size: npt.NDArray[np.float64]
+    boundary: Boundary
+    rtol: float
+    interfaces: dict[tuple[int, int], float]
+    grains: npt.NDArray[Any] | None
+    grain_resistance: npt.NDArray[np.float64]
+    fields: bool
+    progress: Callable[[int, float], None] | None
 
 
 def effective_conductivity(
@@ -86,13 +48,19 @@ def effective_conductivity(
     *,
     voxel_size: float | tuple[float, float, float] = 1.0,
     axis: Axis = 0,
-    boundary: Literal["plates"] = "plates",
+    boundary: Boundary = "plates",
     rtol: float = 1e-4,
+    interface_resistance: Mapping[tuple[int, int], float] | None = None,
+    grains: npt.NDArray[Any] | None = None,
+    grain_boundary_resistance: float | Mapping[int, float] | None = None,
+    threads: int | None = None,
+    return_fields: bool = False,
+    progress: Callable[[int, float], None] | None = None,
 ) -> ConductivityResult:
-    """Return the effective conductivity of a voxel image between two plates.
+    """Return the effective conductivity of a voxel image.
 
-    Solves ∇·(σ∇φ) = 0 on cell-centred finite differences with the harmonic mean of σ between voxels, φ fixed on the
-    outer faces of the first and last layer, no flux through the other four faces.
+    Solves ∇·(σ∇φ) = 0 on cell-centred finite differences; between two voxels lie half of either and the resistance of
+    their contact, if any, in series.
 
     Parameters
     ----------
@@ -101,13 +69,26 @@ def effective_conductivity(
     conductivity
         Phase -> σ, S/m, finite and not negative, for every phase that occurs; 0 is an insulator.
     voxel_size
-        Edge length, metres; one number, or (hx, hy, hz). Only the ratios matter for σ_eff.
+        Edge length, metres; one number, or (hx, hy, hz). Without resistances only the ratios matter.
     axis
         0, 1, 2, or ``"all"``: the current flows along it.
     boundary
-        ``"plates"``.
+        ``"plates"``: φ is fixed on the outer faces of the first and last layer, nothing flows through the other four.
+        ``"mixed"``: plates, and the other four faces are periodic. ``"periodic"``: all are, under a unit mean gradient
+        along each axis in turn; the result has a `tensor`.
     rtol
         Relative error wanted of σ_eff, from 1e-10 to 0.1.
+    interface_resistance
+        (phase, phase) -> Ω m² of the faces between two phases.
+    grains, grain_boundary_resistance
+        Whole numbers (nx, ny, nz), and the Ω m² of a face between voxels of one phase but different grains: one
+        number, or phase -> Ω m².
+    threads
+        At most this many; None for all that numba has.
+    return_fields
+        Whether the result carries potential and current density.
+    progress
+        Called after each iteration with its number and the estimated relative error.
 
     Returns
     -------
@@ -131,145 +112,177 @@ def effective_conductivity(
     >>> round(float(result.sigma), 4)
     1.5
     """
-    if boundary != "plates":
-        raise InvalidInput(f'boundary is {boundary!r}, but only "plates" is known; write {CALL}.')
-    if not isinstance(rtol, int | float) or not 1e-10 <= rtol <= 0.1:
-        raise InvalidInput(f"rtol is {rtol!r}; give a relative error from 1e-10 to 0.1.")
-    phases = _checked_phases(phases)
-    table = _checked_table(phases, conductivity)
-    size = _checked_voxel_size(voxel_size)
-    if axis == "all":
-        results = [_along(phases, table, size, each, rtol) for each in range(3)]
-        return _stacked(results)
-    if isinstance(axis, bool) or axis not in (0, 1, 2):
-        raise InvalidInput(f'axis is {axis!r}; give 0, 1, 2 or "all": {CALL}.')
-    return _along(phases, table, size, int(axis), rtol)
+    from . import arguments as check
+
+    if boundary not in ("plates", "mixed", "periodic"):
+        raise InvalidInput(f'boundary is {boundary!r}; give "plates", "mixed" or "periodic": {check.CALL}.')
+    if isinstance(axis, bool) or axis not in (0, 1, 2, "all"):
+        raise InvalidInput(f'axis is {axis!r}; give 0, 1, 2 or "all": {check.CALL}.')
+    image = check.checked_phases(phases)
+    table = check.checked_table(image, conductivity)
+    task = _Task(
+        phases=image,
+        table=table,
+        size=check.checked_voxel_size(voxel_size),
+        boundary=boundary,
+        rtol=check.checked_rtol(rtol),
+        interfaces=check.checked_interfaces(interface_resistance or {}, table),
+        grain_resistance=check.checked_grains(grains, grain_boundary_resistance, image, table),
+        grains=None if grains is None else np.unique(grains, return_inverse=True)[1].reshape(image.shape),
+        fields=return_fields,
+        progress=progress,
+    )
+    with _Threads(check.checked_threads(threads)):
+        if boundary == "periodic":
+            from .periodic import solve_periodic
+
+            results = solve_periodic(task)
+            return _stacked(results) if axis == "all" else results[int(axis)]
+        if axis == "all":
+            return _stacked([_between_plates(task, each) for each in range(3)])
+        return _between_plates(task, int(axis))
 
 
-def _checked_phases(phases: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    if not isinstance(phases, np.ndarray):
-        raise InvalidInput(f"phases is a {type(phases).__name__}, not a numpy array; write {CALL}.")
-    if phases.dtype.kind not in "ub":
-        raise InvalidInput(
-            f"phases has dtype {phases.dtype}; phase numbers are unsigned: write phases.astype(numpy.uint8) if they are "
-            "whole numbers, or segment the image."
-        )
-    if phases.ndim != 3 or phases.size == 0:
-        raise InvalidInput(f"phases has shape {phases.shape}; it must be (nx, ny, nz), each 1 or more: {CALL}.")
-    return phases
+class _Threads:
+    """Limits numba's threads for a while."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+
+    def __enter__(self) -> None:
+        import numba
+
+        self._before = numba.get_num_threads()
+        numba.set_num_threads(self._threads)
+
+    def __exit__(self, *_: object) -> None:
+        import numba
+
+        numba.set_num_threads(self._before)
 
 
-def _checked_table(phases: npt.NDArray[Any], conductivity: Mapping[int, float]) -> npt.NDArray[np.float64]:
-    """Return σ by phase number, S/m; NaN for numbers that do not occur."""
-    if not isinstance(conductivity, Mapping) or not conductivity:
-        raise InvalidInput(f"conductivity is {conductivity!r}; give σ of each phase in S/m: {CALL}.")
-    for phase, sigma in conductivity.items():
-        if isinstance(phase, bool) or not isinstance(phase, int | np.integer) or phase < 0:
-            raise InvalidInput(f"conductivity has the key {phase!r}; keys are phase numbers: {CALL}.")
-        if not isinstance(sigma, int | float | np.number) or not math.isfinite(sigma) or sigma < 0:
-            raise InvalidInput(f"conductivity[{phase}] is {sigma!r}; give a finite number of S/m, 0 or more: {CALL}.")
-    largest = int(phases.max())
-    if largest >= 65536:
-        raise InvalidInput(f"phases holds the number {largest}; number the phases from 0 (numpy.unique renumbers them).")
-    table = conductivity_table(phases, conductivity)
-    there = np.flatnonzero(np.bincount(phases.ravel()))
-    missing = there[np.isnan(table[there])]
-    if missing.size:
-        raise InvalidInput(
-            f"phases holds phase {missing[0]}, but conductivity has no entry for it; add {missing[0]}: σ in S/m, "
-            "0 if it insulates."
-        )
-    return table
-
-
-def _checked_voxel_size(voxel_size: float | tuple[float, float, float]) -> tuple[float, float, float]:
-    try:
-        given = np.asarray(voxel_size, dtype=float)
-    except (TypeError, ValueError):
-        given = np.empty(0)
-    sizes = np.repeat(given, 3) if given.ndim == 0 else given
-    if sizes.shape != (3,) or not (np.isfinite(sizes) & (sizes > 0)).all():
-        raise InvalidInput(f"voxel_size is {voxel_size!r}; give one or three positive lengths in metres: {CALL}.")
-    return float(sizes[0]), float(sizes[1]), float(sizes[2])
-
-
-def _along(
-    phases: npt.NDArray[Any],
-    table: npt.NDArray[np.float64],
-    size: tuple[float, float, float],
-    axis: int,
-    rtol: float,
-) -> ConductivityResult:
-    began = time.perf_counter()
-    sigma_of_voxels = np.nan_to_num(table)
-    conducts = (sigma_of_voxels > 0)[phases]
-    fraction = float(conducts.mean())
-    mask = percolating_mask(conducts, axis)
-    sigma_max = float(sigma_of_voxels[np.flatnonzero(np.bincount(phases.ravel()))].max())
-    if not mask.any():
-        nothing = Outcome.NON_PERCOLATING
-        seconds = time.perf_counter() - began
-        return ConductivityResult(0.0, 0.0, math.inf, 0.0, 0.0, 0.0, 0.0, 0.0, nothing, 0, seconds)
+def _between_plates(task: _Task, axis: int) -> ConductivityResult:
+    from . import assembly
     from .conjugate_gradients import solve
+    from .multigrid import Multigrid
+    from .percolation import percolating_mask
 
-    numbers, values = _renumbered(sigma_of_voxels / sigma_max)
-    padded = np.zeros([n + 2 for n in np.moveaxis(phases, axis, 0).shape], dtype=np.uint8)
-    padded[1:-1, 1:-1, 1:-1] = np.moveaxis(np.where(mask, numbers[phases], np.uint8(0)), axis, 0)
-    order = [axis, *(other for other in range(3) if other != axis)]
-    faces, plates = _conductances(values, [size[each] for each in order])
-    solution = solve(padded, faces, plates, rtol, MAX_ITERATIONS)
-    # From the conductance between the plates, in units of h_y h_z/h_x, to a conductivity: times length over area.
-    nx, ny, nz = (n - 2 for n in padded.shape)
-    unit = sigma_max * nx / (ny * nz)
-    sigma = solution.energy * unit
+    began = time.perf_counter()
+    conducts = assembly.look_up(task.table > 0, task.phases)
+    sides = task.boundary == "mixed"
+    mask = percolating_mask(conducts, axis, sides)
+    connected = np.count_nonzero(mask) / mask.size
+    fraction = np.count_nonzero(conducts) / mask.size
+    if connected == 0:
+        return nothing_flows(task, time.perf_counter() - began)
+    order = (axis, *(other for other in range(3) if other != axis))
+    problem, sigma_ref = discretised(task, mask, order, (False, sides, sides))
+    solution = solve(problem, Multigrid(problem), task.rtol, MAX_ITERATIONS, progress=task.progress)
+    # From the conductance between the plates, in units of σ_ref h_y h_z/h_x, to σ: times length over area.
+    nx, ny, nz = problem.shape
+    unit = sigma_ref * nx / (ny * nz)
+    sigma, sigma_max = solution.energy * unit, float(task.table.max())
+    potential, density = fields(task, problem, solution.potential, order, sigma_ref) if task.fields else (None, None)
     return ConductivityResult(
         sigma=sigma,
         relative=sigma / sigma_max,
         tortuosity=fraction * sigma_max / sigma,
-        upper_bound=sigma,
+        # Conductances are rounded, too.
+        upper_bound=sigma * (1 + 4 * float(np.finfo(problem.dtype).eps)),
         error_estimate=solution.error_estimate,
-        connected_fraction=float(mask.mean()),
+        connected_fraction=connected,
         flux_in=solution.flux_in * unit,
         flux_out=solution.flux_out * unit,
         outcome=Outcome.CONVERGED if solution.converged else Outcome.NOT_CONVERGED,
         iterations=solution.iterations,
         seconds=time.perf_counter() - began,
+        potential=potential,
+        current_density=density,
     )
 
 
-def _renumbered(sigma: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    """Return a number by phase and σ by number: number 0 insulates, equal σ share a number.
+def nothing_flows(task: _Task, seconds: float, connected: float = 0.0) -> ConductivityResult:
+    """Return the result of a structure that does not percolate."""
+    potential = np.full(task.phases.shape, np.nan, dtype=np.float32) if task.fields else None
+    density = np.zeros((3, *task.phases.shape), dtype=np.float32) if task.fields else None
+    outcome = Outcome.NON_PERCOLATING
+    return ConductivityResult(
+        0.0, 0.0, math.inf, 0.0, 0.0, connected, 0.0, 0.0, outcome, 0, seconds, None, potential, density
+    )
 
-    Raises
-    ------
-    InvalidInput
-        If more conductivities differ than a byte can tell apart.
+
+def discretised(
+    task: _Task, mask: npt.NDArray[np.bool_], order: tuple[int, ...], periodic: tuple[bool, bool, bool]
+) -> tuple[Any, float]:
+    """Return the problem of what carries current, its axes in `order`, and the conductivity it is scaled by."""
+    from .problem import Contacts, assemble
+
+    materials, phase_of, sigma = _materials(task, mask)
+    sigma_ref = float(sigma.max())
+    size = task.size[list(order)]
+    contacts = None
+    if task.interfaces or task.grains is not None:
+        scale = sigma_ref / size[0]
+        between = np.zeros((phase_of.size, phase_of.size))
+        for (a, b), resistance in task.interfaces.items():
+            for one, other in ((a, b), (b, a)):
+                between[np.ix_(phase_of == one, phase_of == other)] = resistance * scale
+        grains = None if task.grains is None else np.transpose(task.grains, order)
+        own = np.where(phase_of >= 0, task.grain_resistance[phase_of], 0.0) * scale
+        contacts = Contacts(between, own, grains)
+    contrast = sigma[1:].min() / sigma_ref
+    single = task.rtol >= SINGLE_RTOL and contrast >= SINGLE_CONTRAST and contacts is None
+    dtype = np.float32 if single else np.float64
+    ordered = np.ascontiguousarray(np.transpose(materials, order))
+    return assemble(ordered, sigma / sigma_ref, size / size[0], periodic, dtype, contacts), sigma_ref
+
+
+def _materials(
+    task: _Task, mask: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Return a number per voxel, (nx, ny, nz), and by number the phase and σ; 0, phase -1, carries no current.
+
+    Without contacts, phases of equal σ are one material.
     """
-    values, numbers = np.unique(np.concatenate([[0.0], sigma]), return_inverse=True)
-    if values.size > MAX_CONDUCTING_PHASES + 1:
-        raise InvalidInput(f"conductivity has {values.size - 1} different values; at most 255 can be told apart.")
-    return numbers[1:].astype(np.uint8), values
+    from . import assembly
+
+    present = np.flatnonzero(assembly.count_within(task.phases, mask, task.table.size))
+    distinct = task.table[present] if not (task.interfaces or task.grains is not None) else present
+    _, first, number = np.unique(distinct, return_index=True, return_inverse=True)
+    if first.size > MAX_MATERIALS:
+        raise InvalidInput(f"conductivity tells {first.size} conducting phases apart; at most {MAX_MATERIALS} can be.")
+    numbers = np.zeros(task.table.size, dtype=np.uint8)
+    numbers[present] = number + 1
+    phase_of = np.concatenate([[-1], present[first]])
+    sigma = np.concatenate([[0.0], task.table[present[first]]])
+    return assembly.look_up_within(numbers, task.phases, mask), phase_of, sigma
 
 
-def _conductances(
-    sigma: npt.NDArray[np.float64], size: list[float]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return face conductances (3, P, P) and plate conductances (P,), in units of σ_max h_y h_z/h_x.
+def fields(
+    task: _Task, problem: Any, x: npt.NDArray[Any], order: tuple[int, ...], sigma_ref: float
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return potential (nx, ny, nz) and current density (3, nx, ny, nz), axes as in the image."""
+    from . import assembly
 
-    The face between two voxels has the harmonic mean of their σ, the plate half a voxel of one.
-    """
-    with np.errstate(divide="ignore"):
-        resistance = 1 / sigma
-    harmonic = 2 / (resistance[:, None] + resistance[None, :])
-    faces = np.stack([harmonic * (size[0] / h) ** 2 for h in size])
-    return faces, 2 * sigma
+    back = np.argsort(order)
+    size = task.size[list(order)]
+    density = np.zeros((3, *problem.shape), dtype=problem.dtype)
+    assembly.face_currents(problem.operator, problem.plates, x, density)
+    density *= (sigma_ref * size / size[0] ** 2)[:, None, None, None]
+    inner = (slice(1, -1),) * 3
+    potential = np.where(problem.operator[4][inner] > 0, x[inner], np.nan)
+    by_axis = np.stack([np.transpose(density[order.index(a)], back) for a in range(3)])
+    return np.ascontiguousarray(np.transpose(potential, back)), by_axis
 
 
 def _stacked(results: list[ConductivityResult]) -> ConductivityResult:
-    """Return one result whose fields are arrays (3,)."""
-    columns = {
-        name: np.array([getattr(r, name) for r in results])
+    """Return one result whose numbers are arrays (3,)."""
+    lists = ("outcome", "tensor", "potential", "current_density")
+    columns: dict[str, Any] = {
+        name: [getattr(r, name) for r in results] if name in lists else np.array([getattr(r, name) for r in results])
         for name in ConductivityResult.__dataclass_fields__
-        if name != "outcome"
     }
-    return ConductivityResult(**columns, outcome=[r.outcome for r in results])
+    columns["tensor"] = results[0].tensor
+    for name in lists[2:]:
+        columns[name] = None if columns[name][0] is None else columns[name]
+    return ConductivityResult(**columns)

@@ -7,80 +7,102 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import coarse_kernels as coarse
-from . import fine_kernels as fine
+from . import coarsening, kernels
+from .clusters import ClusterCorrection
+from .problem import Problem
 
 __all__ = ["Multigrid"]
 
-COARSEST_EDGE = 4
-VISITS = 2  # W-cycle: halves the iterations of thin structures and near the percolation threshold
+BOTTOM_CELLS = 64  # few enough for a dense inverse
+# Two coarse visits on the upper levels: a W-cycle halves the iterations of thin structures and near the percolation
+# threshold. Below, second visits cost time and gain nothing.
+UPPER_LEVELS = 2
+# Along an axis whose faces conduct this much less than the best axis, cells are not joined yet (flat voxels).
+WEAK_AXIS = 0.3
 
 
 class Multigrid:
-    """One W-cycle with red-black Gauss–Seidel, in single precision, for phases and a table of conductances.
+    """One symmetric cycle with red-black Gauss–Seidel, in the precision of the problem.
 
-    Cells are joined 2 × 2 × 2 with piecewise-constant transfer. The finest level stores nothing per face.
+    Cells are joined 2 × 2 × 2 with piecewise-constant transfer.
 
     Parameters
     ----------
-    phases
-        (nx+2, ny+2, nz+2) uint8 with a border of 0, the insulator.
-    faces
-        (3, P, P): conductance of a face between two phases, by axis.
-    plates
-        (P,): conductance from a voxel centre to a plate.
+    problem
+        Operator and boundary conditions on the voxels.
     """
 
-    def __init__(
-        self, phases: npt.NDArray[np.uint8], faces: npt.NDArray[np.float64], plates: npt.NDArray[np.float64]
-    ) -> None:
-        self._phases = phases
-        self._faces = faces.astype(np.float32)
-        self._plates = plates.astype(np.float32)
-        self._sizes = _coarse_sizes(phases.shape)
-        if len(self._sizes):
-            self._build()
-
-    def _build(self) -> None:
+    def __init__(self, problem: Problem) -> None:
+        self._operator, self._periodic = problem.operator, problem.periodic
+        dtype = problem.dtype
+        sizes, self._factors = _hierarchy(np.array(problem.shape), problem.anisotropy)
+        self._sizes = sizes[1:]
         cells = np.prod(self._sizes + 2, axis=1)
         self._offsets = np.concatenate([[0], np.cumsum(cells)[:-1]])
-        self._g = np.zeros((3, int(cells.sum())), dtype=np.float32)
-        self._inverse, self._x, self._b = (np.zeros(int(cells.sum()), dtype=np.float32) for _ in range(3))
-        coarse.galerkin_from_phases(self._phases, self._faces, self._plates, *self._conductances(0))
-        for level in range(1, len(self._sizes)):
-            coarse.galerkin(*self._conductances(level - 1), *self._conductances(level))
-        for level in range(len(self._sizes)):
-            coarse.invert_diagonal(*self._conductances(level))
+        self._g = np.zeros((3, int(cells.sum())), dtype=dtype)
+        self._inverses, self._x, self._b = (np.zeros(int(cells.sum()), dtype=dtype) for _ in range(3))
+        self._visits = np.where(np.arange(len(self._sizes)) < UPPER_LEVELS - 1, 2, 1)
+        self._first_visits: tuple[bool, ...] = (True, False)
+        self._build(problem)
+        self._corrections = [ClusterCorrection(labels, problem.operator, problem.plates) for labels in problem.clusters]
 
-    def _view(self, flat: npt.NDArray[np.float32], level: int) -> Any:
-        return coarse.view(flat, self._offsets, self._sizes, level)
+    def _build(self, problem: Problem) -> None:
+        finer, plates = problem.operator, problem.plates
+        for level, size in enumerate(self._sizes):
+            here = self._level_operator(level)
+            coarse_plates = np.zeros((2, size[1] + 2, size[2] + 2), dtype=problem.dtype)
+            coarsening.galerkin(finer, plates, self._factors[level], here[:3], coarse_plates)
+            coarsening.invert(here, coarse_plates, here[4])
+            finer, plates = here, coarse_plates
+        matrix = coarsening.dense(finer, self._periodic)
+        # Between plates the matrix has an inverse; else each cluster's constant is free.
+        inverse = np.linalg.pinv(matrix, 1e-7, hermitian=True) if self._periodic[0] else np.linalg.inv(matrix)
+        self._bottom = inverse.astype(problem.dtype)
 
-    def _conductances(self, level: int) -> tuple[Any, ...]:
-        """Return gx, gy, gz and plate conductances of a level (the latter become 1/diagonal at the end)."""
-        return (*(self._view(self._g[axis], level) for axis in range(3)), self._view(self._inverse, level))
+    def _level_operator(self, level: int) -> Any:
+        weights = self._operator[3]
+        return coarsening.operator_of(self._g, self._inverses, weights, self._offsets, self._sizes, level)
 
-    def apply(self, r: npt.NDArray[np.float64], z: npt.NDArray[np.float32]) -> None:
+    def retreat(self) -> bool:
+        """Change to V-cycles; return whether that changed anything.
+
+        A second visit of the coarse grid makes the cycle indefinite where over-correction more than doubles a coarse
+        mode, which a few thin structures do. One visit is positive definite whatever the coarse grid is.
+        """
+        changed = len(self._first_visits) > 1
+        self._first_visits = (True,)
+        self._visits[:] = 1
+        return changed
+
+    def apply(self, r: npt.NDArray[Any], z: npt.NDArray[Any]) -> None:
         """Overwrite z, (nx+2, ny+2, nz+2), with one cycle's approximation of A⁻¹ r."""
-        z[:] = 0
-        operator = (self._phases, self._faces, self._plates, z, r)
-        for colour in (0, 1, 0, 1):
-            fine.smooth(*operator, colour)
-        if len(self._sizes):
-            fine.restrict(*operator, self._view(self._b, 0))
-            coarse_x = self._view(self._x, 0)
-            coarse_x[:] = 0
-            for _ in range(VISITS):
-                coarse.cycle(0, self._offsets, self._sizes, self._g, self._inverse, self._x, self._b, VISITS)
-            fine.prolong(self._phases, z, coarse_x)
-        for colour in (1, 0, 1, 0):
-            fine.smooth(*operator, colour)
+        coarsening.smooth_before(self._operator, z, r, self._periodic, True)
+        coarse_x, coarse_b = (coarsening.view(v, self._offsets, self._sizes, 0) for v in (self._x, self._b))
+        kernels.restrict(self._operator, z, r, coarse_b, self._factors[0])
+        flat = (self._offsets, self._sizes, self._factors[1:], self._g, self._inverses, self._operator[3])
+        for fresh in self._first_visits:
+            coarsening.cycle(0, fresh, *flat, self._x, self._b, self._bottom, self._periodic, self._visits)
+        kernels.prolong(self._operator[4], z, coarse_x, self._factors[0])
+        coarsening.smooth_after(self._operator, z, r, self._periodic)
+        for correction in self._corrections:
+            correction.add(r, z)
 
 
-def _coarse_sizes(padded: tuple[int, ...]) -> npt.NDArray[np.int64]:
-    """Return the boxes of the coarse levels, (levels, 3)."""
-    sizes = []
-    size = np.array(padded) - 2
-    while size.max() > COARSEST_EDGE:
-        size = (size + 1) // 2
+def _hierarchy(
+    size: npt.NDArray[np.int64], conductance: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the boxes of all levels, (levels, 3), and how many cells are joined along each axis, (levels - 1, 3).
+
+    `conductance` (3,) is that of a face normal to each axis in the homogeneous voxel.
+    """
+    sizes, factors = [size], []
+    while len(sizes) == 1 or size.prod() > BOTTOM_CELLS:
+        joinable = size > 1
+        strong = conductance >= WEAK_AXIS * conductance[joinable].max(initial=0)
+        factor = np.where(joinable & strong, 2, 1)
+        # Joining along an axis doubles the distance there and doubles the faces normal to the others.
+        conductance = conductance * factor.prod() / factor**2
+        size = (size + factor - 1) // factor
         sizes.append(size)
-    return np.array(sizes, dtype=np.int64).reshape(-1, 3)
+        factors.append(factor)
+    return np.array(sizes), np.array(factors)

@@ -1,4 +1,4 @@
-"""Percolation: which voxels are joined to both faces."""
+"""Percolation: which voxels are joined to both faces, or to themselves around a periodic box."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["conductivity_table", "percolating", "percolating_mask"]
+__all__ = ["conductivity_table", "percolating", "percolating_mask", "winding_masks"]
 
 
 def percolating(phases: npt.NDArray[Any], conductivity: Mapping[int, float], axis: int) -> npt.NDArray[np.bool_]:
@@ -34,18 +34,98 @@ def percolating(phases: npt.NDArray[Any], conductivity: Mapping[int, float], axi
     return percolating_mask(conducts, axis)
 
 
-def percolating_mask(conducts: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.bool_]:
-    """Return the part of the mask `conducts`, (nx, ny, nz), that is joined to both faces of `axis`."""
+def percolating_mask(conducts: npt.NDArray[np.bool_], axis: int, periodic_sides: bool = False) -> npt.NDArray[np.bool_]:
+    """Return the part of the mask `conducts`, (nx, ny, nz), that is joined to both faces of `axis`.
+
+    With `periodic_sides`, paths may leave through one of the other four faces and return through the opposite one.
+    """
     if conducts.all():
         return conducts
+    clusters, count = _clusters(conducts)
+    roots = np.arange(count + 1)
+    if periodic_sides:
+        around = [other for other in range(3) if other != axis]
+        roots = _joined(clusters, count, around)[0]
+    first, last = (np.unique(roots[clusters.take(place, axis=axis)]) for place in (0, -1))
+    spanning = np.intersect1d(first, last)
+    return _look_up(np.isin(roots, spanning[spanning > 0]), clusters)
+
+
+def winding_masks(conducts: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return what conducts around a periodic box, and along which axes.
+
+    A cluster carries current under a mean gradient along an axis exactly if some closed path in it winds around the
+    box along that axis.
+
+    Returns
+    -------
+    mask
+        (nx, ny, nz): voxels of clusters that wind along any axis.
+    axes
+        (3,): whether any cluster winds along each axis.
+    """
+    clusters, count = _clusters(conducts)
+    roots, winds = _joined(clusters, count, [0, 1, 2])
+    winds[0] = False
+    root_winds: npt.NDArray[np.bool_] = np.any(winds, axis=1)
+    return _look_up(root_winds[roots], clusters), np.asarray(np.any(winds, axis=0))
+
+
+def joined_clusters(image: npt.NDArray[Any], periodic: list[int]) -> npt.NDArray[Any]:
+    """Return a label for each voxel, (nx, ny, nz): equal neighbours share it, also around `periodic`; 0 is none."""
+    clusters, count = _clusters(image)
+    return clusters if not periodic else _joined(clusters, count, periodic, image)[0][clusters]
+
+
+def _clusters(conducts: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
     import cc3d
 
     clusters = cc3d.connected_components(np.ascontiguousarray(conducts), connectivity=6)
-    ends = [np.unique(clusters.take(place, axis=axis)) for place in (0, -1)]
-    spanning = np.zeros(int(clusters.max()) + 1, dtype=bool)
-    spanning[np.intersect1d(*ends)] = True
-    spanning[0] = False
-    return np.asarray(spanning[clusters])
+    return clusters, int(clusters.max())
+
+
+def _look_up(table: npt.NDArray[np.bool_], clusters: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    from .assembly import look_up
+
+    return np.asarray(look_up(table, clusters))
+
+
+def _joined(
+    clusters: npt.NDArray[Any], count: int, axes: list[int], image: npt.NDArray[Any] | None = None
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Return the root of each cluster once periodic faces join them, and along which axes each root winds, (·, 3).
+
+    Union-find that carries, for each cluster, in which copy of the box it lies relative to its root; a link between
+    clusters of one root that disagrees about the copy closes a path around the box. With `image`, only voxels of
+    equal value are linked.
+    """
+    parent = list(range(count + 1))
+    place = np.zeros((count + 1, 3), dtype=np.int64)
+    winds = np.zeros((count + 1, 3), dtype=bool)
+
+    def find(cluster: int) -> tuple[int, npt.NDArray[np.int64]]:
+        total = np.zeros(3, dtype=np.int64)
+        while parent[cluster] != cluster:
+            total += place[cluster]
+            cluster = parent[cluster]
+        return cluster, total
+
+    for axis in axes:
+        pairs = np.stack([clusters.take(place, axis=axis).ravel() for place in (-1, 0)], axis=1)
+        linked = (pairs > 0).all(axis=1)
+        if image is not None:
+            linked &= image.take(-1, axis=axis).ravel() == image.take(0, axis=axis).ravel()
+        step = np.eye(3, dtype=np.int64)[axis]
+        for last, first in np.unique(pairs[linked], axis=0).tolist():
+            (a, place_a), (b, place_b) = find(last), find(first)
+            difference = place_a + step - place_b
+            if a == b:
+                winds[a] |= difference != 0
+            else:
+                parent[b], place[b] = a, difference
+                winds[a] |= winds[b]
+    roots = np.array([find(cluster)[0] for cluster in range(count + 1)])
+    return roots, winds
 
 
 def conductivity_table(phases: npt.NDArray[Any], conductivity: Mapping[int, float]) -> npt.NDArray[np.float64]:
