@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from .transport import Transport
 __all__ = ["check_hash", "open_shard", "read_labels", "read_sample", "read_samples", "recover_entry"]
 
 _NUMBERS = ("sigma", "upper_bound", "error_estimate", "status", "iterations", "seconds")
+_HEAP = b"GCOL\x01"
 _CHECKED: set[tuple[Path, str]] = set()  # (path, BLAKE2b) of the shards this process has checked
 
 
@@ -47,6 +49,9 @@ def open_shard(folder: Path, entry: ManifestEntry) -> Iterator[h5py.File]:
     key = (path.resolve(), entry.blake2b)
     if key not in _CHECKED:
         check_hash(folder, entry)
+    with _hdf5_errors(path):
+        if key not in _CHECKED:
+            _refuse_global_heap(path)
     with _hdf5_errors(path), h5py.File(path, "r", locking=False) as file:
         if key not in _CHECKED:
             check_schema(file, entry)
@@ -62,6 +67,24 @@ def check_hash(folder: Path, entry: ManifestEntry) -> None:
         raise DatasetError(f"{path}: this shard is missing; {cure}.")
     if _file_digest(path) != entry.blake2b:
         raise DatasetError(f"{path}: this shard is damaged (its BLAKE2b is not that of the manifest); {cure}.")
+
+
+def _refuse_global_heap(path: Path) -> None:
+    """Raise if the file has what virtual datasets and variable-length data are kept in.
+
+    HDF5 2.0 has been seen to loop forever in opening a virtual dataset whose list of sources is damaged, so this cannot
+    be left to the check of the layout. A global heap begins with its signature, version 1 and, eight bytes on, a size
+    of 4096 or more (HDF5 file format specification 3.0, section III.E). Compressed data does not hold that by chance.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        return  # cannot be mapped
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        place = data.find(_HEAP)
+        while place >= 0:
+            if 4096 <= int.from_bytes(data[place + 8 : place + 16], "little") <= size:
+                raise DatasetError("it has a global heap, which virtual and variable-length data need; shards do not.")
+            place = data.find(_HEAP, place + 1)
 
 
 def _file_digest(path: Path) -> str:
@@ -83,6 +106,8 @@ def recover_entry(folder: Path, path: Path) -> ManifestEntry:
     digest = _file_digest(path)
     if path.stem.partition("-")[2] != digest[:16]:
         raise DatasetError(f"{path}: this shard is damaged (its BLAKE2b is not that of its name).")
+    with _hdf5_errors(path):
+        _refuse_global_heap(path)
     with _hdf5_errors(path), h5py.File(path, "r", locking=False) as file:
         ids = read_ids(file)
         if shard_name(ids) != path.stem.partition("-")[0]:

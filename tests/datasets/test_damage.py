@@ -10,9 +10,11 @@ import h5py
 import numpy as np
 import pytest
 
-from ionscreen.datasets import Dataset, DatasetError, verify
+from ionscreen.datasets import Dataset, DatasetError, verify, write_shard
 from ionscreen.datasets.export_npz import export_npz
 from ionscreen.datasets.manifest import ManifestEntry, read_manifest, sealed
+
+from .samples import make_sample
 
 MUTATIONS = 200
 SEED = 20240611
@@ -170,11 +172,12 @@ HOSTILE = {
     "older": (attribute("encoding-version", np.int64(0)), "no format 0"),
     "foreign": (attribute("encoding-type", np.bytes_("anndata")), "not a shard"),
     "no version": (lambda file, outside: file.attrs.__delitem__("encoding-version"), "not a shard"),
-    "vlen attribute": (attribute("encoding-type", "ionscreen-shard"), "not a shard"),
-    "vlen": (replace_dataset("recipe", data=["{}"] * 4, dtype=h5py.string_dtype()), "recipe"),
+    "vlen attribute": (attribute("encoding-type", "ionscreen-shard"), "global heap"),
+    "vlen": (replace_dataset("recipe", data=["{}"] * 4, dtype=h5py.string_dtype()), "global heap"),
+    "vlen, empty": (replace_dataset("recipe", shape=(4,), dtype=h5py.string_dtype(), chunks=(4,)), "recipe"),
     "object": (replace_dataset("phases", shape=(4,), dtype=h5py.ref_dtype), "phases"),
     "external storage": (external_storage, "not stored in chunks"),
-    "virtual": (virtual, "not stored in chunks"),
+    "virtual": (virtual, "global heap"),
     "external link": (put(lambda outside: h5py.ExternalLink(str(outside), "/x")), "link"),
     "soft link": (put(lambda outside: h5py.SoftLink("/recipe")), "link"),
     "lzf": (replace_dataset("generated", data=np.ones(4, "u1"), chunks=(4,), compression="lzf"), "filter"),
@@ -260,3 +263,12 @@ def test_an_error_while_streaming_names_the_shard(folder):
 def damage_chunk(dataset, row):
     """Replace the stored bytes of a sample's voxels."""
     dataset.id.write_direct_chunk((row, 0, 0, 0), b"no deflate stream")
+
+
+def test_voxels_may_look_like_a_heap(tmp_path):
+    """The five bytes that a heap begins with may stand in compressed data; the size after them then makes no sense."""
+    write_shard(tmp_path, [make_sample(0)])
+    entry = read_manifest(tmp_path)[0]
+    changed = forge(tmp_path, entry, lambda file: file.attrs.__setitem__("note", np.bytes_(b"GCOL\x01" + b"x" * 20)))
+    assert b"GCOL\x01" in changed.path(tmp_path).read_bytes()
+    assert len(list(Dataset(tmp_path))) == 1
