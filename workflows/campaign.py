@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..datasets import CampaignError, Dataset, Recipe
 from ..pipeline.design import DesignOfExperiments, FamilyRange
+from ..pipeline.families import FAMILIES
 from ..pipeline.labelling import LabelSettings
 from .candidates import Candidates
 from .cluster import local_cluster, worker_count
@@ -121,6 +122,10 @@ class _Steps:
         self.transport = config.transport.transport()
         self.settings = LabelSettings(axes=(config.label.axis,), rtol=config.label.rtol)
         self.training_design = self._design("training")
+        for family in config.families:
+            self.transport.table(FAMILIES[family.family].phase_names)
+        for image in config.candidates.images:
+            self.transport.table(list(image.phases.values()))
         crops, files = open_images(config.candidates.images, config.structure.shape)
         self.candidates = Candidates(
             design=self._design("candidates"), samples=config.candidates.samples, crops=crops, files=files

@@ -1,0 +1,178 @@
+"""A campaign runs end to end, gives the same again, and survives being killed."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ionscreen.datasets import CampaignError, Dataset, InvalidInput, Status
+from ionscreen.pipeline import effective_conductivity
+from ionscreen.workflows.campaign import run_campaign
+from ionscreen.workflows.config import load_config
+from ionscreen.workflows.results import CampaignResults
+from ionscreen.workflows.run_directory import RunDirectory
+
+from .conftest import write_small_campaign
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, bytes]]:
+    """Return sample id -> bytes of phases and of labels, without times."""
+    found = {}
+    for sample in Dataset(folder):
+        label = sample.labels["ionic"]
+        assert sample.microstructure is not None
+        numbers = (label.sigma, label.upper_bound, label.error_estimate, label.status, label.iterations)
+        found[sample.id] = (sample.microstructure.phases.tobytes(), b"".join(n.tobytes() for n in numbers))
+    return found
+
+
+def test_everything_is_there(small_run: CampaignResults) -> None:
+    d = small_run.directory
+    for path in (d.config, d.surrogate / "model.safetensors", d.ranking, d.verified, d.report, d.timings):
+        assert path.stat().st_size > 0, path
+    assert d.path.stat().st_mode & 0o077 == 0
+    assert len(small_run.text().splitlines()) == 10
+    assert sum(small_run.statuses().values()) == 96
+
+
+def test_labels_are_what_the_solver_says(small_run: CampaignResults) -> None:
+    sample = next(s for s in small_run.dataset if s.labels["ionic"].status[0] == Status.OK)
+    assert sample.microstructure is not None
+    names = sample.microstructure.phase_names
+    table = {i: 0.18 if name == "electrolyte" else 0.0 for i, name in enumerate(names)}
+    exact = effective_conductivity(sample.microstructure.phases, table, voxel_size=4e-7, rtol=1e-8)
+    assert sample.labels["ionic"].sigma[0] == pytest.approx(exact.sigma, rel=1e-4)
+
+
+def test_the_ranking_is_ordered_and_complete(small_run: CampaignResults) -> None:
+    rows = list(csv.DictReader(small_run.directory.ranking.read_text(encoding="utf-8").splitlines()))
+    sigma = [float(r["sigma_S_per_m"]) for r in rows if r["status"] == "ok"]
+    assert sigma == sorted(sigma, reverse=True)
+    assert len({r["id"] for r in rows}) == 150
+    assert all(float(r["sigma_S_per_m"]) == 0 for r in rows if r["status"] == "non_percolating")
+
+
+def test_verification_agrees_with_prediction(small_run: CampaignResults) -> None:
+    verification = small_run.verification
+    assert len(verification.entries) == 16
+    assert verification.median_error("top") < 0.1
+    # The structures the surrogate chose conduct better than those chance chose.
+    assert verification.median_sigma("top") > 1.3 * verification.median_sigma("random")
+    for entry in verification.entries:
+        # Whether a path exists is decided, not predicted.
+        assert (entry.prediction.status == Status.NON_PERCOLATING) == (entry.status == Status.NON_PERCOLATING)
+
+
+def test_held_out_structures_were_not_trained_on(small_run: CampaignResults) -> None:
+    from ionscreen.datasets import split
+
+    labels = small_run.dataset.labels("ionic")
+    usable = [str(i) for i in labels["id"][labels["status"][:, 0] == Status.OK]]
+    parts = split(usable, seed=small_run.config.seed or 0)
+    assert set(small_run.evaluation["table"]["id"]) == set(parts["test"])
+    assert not set(parts["test"]) & (set(parts["train"]) | set(parts["validation"]))
+
+
+def test_running_again_computes_nothing(small_run: CampaignResults, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise AssertionError("a cluster was started although nothing was left to do")
+
+    monkeypatch.setattr("ionscreen.workflows.campaign.local_cluster", forbidden)
+    monkeypatch.setattr("ionscreen.surrogate.train", forbidden)
+    again = run_campaign(load_config(small_run.directory.config), small_run.directory.path)
+    assert again.ranked == small_run.ranked
+    assert [e.sigma for e in again.verification.entries] == [e.sigma for e in small_run.verification.entries]
+
+
+def test_another_campaign_is_refused_in_the_same_directory(small_run: CampaignResults) -> None:
+    config = small_run.config.model_copy(update={"seed": 5})
+    with pytest.raises(CampaignError, match="holds another campaign"):
+        run_campaign(config, small_run.directory.path)
+
+
+def test_a_second_driver_is_refused_by_name(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    with (
+        directory.locked(),
+        pytest.raises(CampaignError, match=f"process {os.getpid()}"),
+        RunDirectory(tmp_path / "run").locked(),
+    ):
+        pass
+
+
+def test_user_strings_are_escaped_in_the_report(small_run: CampaignResults) -> None:
+    from ionscreen.workflows.report import write_report
+
+    html_name = small_run.config.model_copy(update={"name": "<script>alert(1)</script>"})
+    directory = small_run.directory
+    results = CampaignResults(
+        html_name, directory, small_run.dataset, small_run.evaluation, small_run.ranked, small_run.verification
+    )
+    before = directory.report.read_bytes()
+    write_report(results)
+    text = directory.report.read_text(encoding="utf-8")
+    directory.report.write_bytes(before)
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+    assert "http" not in text.split("</style>")[1]  # opens offline: nothing is loaded
+
+
+def test_too_few_percolating_structures_end_with_a_sentence(tmp_path: Path) -> None:
+    closed = [{"family": "blobs", "parameters": {"void_fraction": 0.95}}]
+    path = write_small_campaign(tmp_path, families=closed, label={"samples": 20}, cluster={"workers": 1})
+    with pytest.raises(CampaignError, match="percolate"):
+        run_campaign(load_config(path), tmp_path)
+
+
+def test_a_missing_image_is_found_before_anything_is_computed(tmp_path: Path) -> None:
+    image = {"path": "nowhere.tif", "voxel_size_um": 0.4, "phases": {0: "void"}}
+    path = write_small_campaign(tmp_path, candidates={"samples": 0, "images": [image]})
+    with pytest.raises(InvalidInput, match=r"nowhere\.tif"):
+        run_campaign(load_config(path), tmp_path)
+    assert not (tmp_path / "run" / "dataset").exists()
+
+
+def test_windows_of_an_image_are_candidates(tmp_path: Path, small_run: CampaignResults) -> None:
+    rng = np.random.default_rng(314)
+    np.save(tmp_path / "image.npy", (rng.random((48, 24, 24)) < 0.7).astype(np.uint8))
+    image = {"path": "image.npy", "voxel_size_um": 0.4, "phases": {0: "void", 1: "electrolyte"}}
+    candidates = {"samples": 0, "images": [image]}
+    path = write_small_campaign(
+        tmp_path, candidates=candidates, run_directory=str(small_run.directory.path.parent / "images")
+    )
+    results = run_campaign(load_config(path), tmp_path)
+    assert [p.family for p in results.ranked] == ["image", "image"]
+    assert all(e.status == Status.OK for e in results.verification.entries)
+
+
+@pytest.mark.slow
+def test_two_runs_are_identical(small_run: CampaignResults, tmp_path: Path) -> None:
+    path = write_small_campaign(tmp_path, cluster={"workers": 1, "samples_per_shard": 10})
+    again = run_campaign(load_config(path), tmp_path)
+    assert contents(again.directory.dataset) == contents(small_run.directory.dataset)
+
+
+@pytest.mark.slow
+def test_a_killed_driver_resumes_and_ends_like_an_undisturbed_one(small_run: CampaignResults, tmp_path: Path) -> None:
+    path = write_small_campaign(tmp_path)
+    delays = np.random.default_rng(577215).uniform(3.5, 9.0, size=3)
+    for delay in delays:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ionscreen.workflows", "run", str(path)],
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(float(delay))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    results = run_campaign(load_config(path), tmp_path)
+    assert contents(results.directory.dataset) == contents(small_run.directory.dataset), delays
+    assert [p.id for p in results.ranked] == [p.id for p in small_run.ranked], delays
