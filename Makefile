@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 INSTALLED := $(VENV)/installed
 TOOLS := $(VENV)/tools-installed
 
-.PHONY: demo test quick check bench bench-peers docs clean
+.PHONY: demo test quick check bench docs clean
 
 demo: $(INSTALLED)
 	@test -e demo/campaign.yaml || $(BIN)/ionscreen init demo
@@ -29,7 +29,13 @@ check: $(TOOLS)
 	$(BIN)/mypy
 
 bench: $(INSTALLED)
+	$(BIN)/python benchmarks/real_images.py
 	$(BIN)/python benchmarks/campaign.py
+
+# The docstrings as HTML pages, in build/docs.
+docs: $(TOOLS)
+	$(BIN)/pdoc --docformat numpy --output-directory build/docs \
+		ionscreen.datasets ionscreen.pipeline ionscreen.surrogate ionscreen.workflows
 
 $(INSTALLED): setup.cfg constraints.txt
 	@test -n "$(PYTHON)" || { echo "ionscreen needs Python 3.11, 3.12 or 3.13 on the PATH (or make PYTHON=/path/to/it)."; exit 1; }

@@ -14,7 +14,7 @@ __all__ = ["porespy_session"]
 
 @contextmanager
 def porespy_session() -> Iterator[ModuleType]:
-    """Yield ``porespy.generators``; afterwards numpy's error state, its global random state and the root logger are back.
+    """Yield ``porespy.generators``; afterwards numpy's global states and the root logger are as before.
 
     Importing PoreSpy changes the error state and installs a handler on the root logger; its generators seed numpy's
     global random state. Neither may leak into a user's process. PoreSpy's seeding is per process, not per thread: call

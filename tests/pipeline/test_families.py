@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ionscreen.datasets import InvalidInput, Recipe
 from ionscreen.pipeline.design import DesignOfExperiments, FamilyRange
 from ionscreen.pipeline.families import FAMILIES
