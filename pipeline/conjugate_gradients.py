@@ -24,7 +24,7 @@ Progress = Callable[[int, float], None]
 FEWEST = 3
 WINDOW = 3
 SLOWEST = 0.7
-SAFETY = 2.0
+SAFETY = 3.0
 
 
 @dataclass(frozen=True, eq=False)
