@@ -28,6 +28,7 @@ SETTINGS = {
     "distributed.scheduler.allowed-failures": 2,
     "distributed.scheduler.no-workers-timeout": "120s",
     "distributed.worker.daemon": False,
+    "distributed.worker.preload": ["ionscreen.workflows.worker_signals"],
     "distributed.logging.distributed": "error",
     "logging.distributed": "error",
 }
