@@ -40,6 +40,25 @@ def worker_count(config: ClusterConfig) -> int:
 
 
 @contextmanager
+def _environment_restored() -> Iterator[None]:
+    """Give this process its own thread settings back: the nannies leave the workers' in its environment.
+
+    Numba reads its setting when it is imported and again whenever it compiles, and refuses a change in between; so it
+    is imported before the nannies start.
+    """
+    import numba  # noqa: F401
+
+    before = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
 def local_cluster(config: ClusterConfig) -> Iterator[Client]:
     """Yield a client of a new cluster on the loopback interface; the cluster ends with the context.
 
@@ -52,6 +71,7 @@ def local_cluster(config: ClusterConfig) -> Iterator[Client]:
 
     workers = worker_count(config)
     with (
+        _environment_restored(),
         dask.config.set(SETTINGS),
         LocalCluster(
             n_workers=0,

@@ -50,6 +50,13 @@ def test_labels_are_what_the_solver_says(small_run: CampaignResults) -> None:
     assert sample.labels["ionic"].sigma[0] == pytest.approx(exact.sigma, rel=1e-4)
 
 
+def test_the_process_keeps_its_thread_settings(small_run: CampaignResults) -> None:
+    import numba
+
+    assert os.environ.get("NUMBA_NUM_THREADS") is None
+    assert len(os.sched_getaffinity(0)) == numba.config.NUMBA_NUM_THREADS
+
+
 def test_the_ranking_is_ordered_and_complete(small_run: CampaignResults) -> None:
     rows = list(csv.DictReader(small_run.directory.ranking.read_text(encoding="utf-8").splitlines()))
     sigma = [float(r["sigma_S_per_m"]) for r in rows if r["status"] == "ok"]
