@@ -48,7 +48,10 @@ def composition_figure(results: CampaignResults) -> bytes:
         top = results.verification.group("top")
         x = [fraction(e.prediction.fractions) for e in top]
         axes.scatter(x, [e.sigma for e in top], s=34, facecolors="none", edgecolors="black", label="verified best")
-        axes.set(xlabel="conducting volume fraction", ylabel="σ_eff [S/m]", yscale="log")
+        axes.set(xlabel="conducting volume fraction", ylabel="σ_eff [S/m]")
+        # Without a single value a logarithmic axis cannot be scaled.
+        if percolating:
+            axes.set_yscale("log")
         axes.legend(markerscale=1.6, fontsize=8)
 
     return _figure(draw, title=f"{len(percolating)} percolating candidates, as predicted")
@@ -127,11 +130,11 @@ def _family_colours(predictions: Sequence[Any]) -> list[tuple[str, str]]:
 
 
 def _diagonal(axes: Axes, values: Any) -> None:
-    """Make both axes logarithmic and draw y = x."""
+    """Make both axes logarithmic and draw y = x, if there are values to scale by."""
     if values.size:
         ends = [values.min() / 1.1, values.max() * 1.1]
         axes.plot(ends, ends, c="grey", lw=0.8, zorder=0)
-    axes.set(xscale="log", yscale="log")
+        axes.set(xscale="log", yscale="log")
 
 
 def _figure(draw: Callable[[Axes], None], title: str) -> bytes:

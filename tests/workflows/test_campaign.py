@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,6 +158,18 @@ def test_windows_of_an_image_are_candidates(tmp_path: Path, small_run: CampaignR
     results = run_campaign(load_config(path), tmp_path)
     assert [p.family for p in results.ranked] == ["image", "image"]
     assert all(e.status == Status.OK for e in results.verification.entries)
+
+
+def test_candidates_of_which_none_percolates_still_get_a_report(tmp_path: Path, small_run: CampaignResults) -> None:
+    np.save(tmp_path / "closed.npy", np.zeros((24, 24, 24), dtype=np.uint8))
+    image = {"path": "closed.npy", "voxel_size_um": 0.4, "phases": {0: "void"}}
+    # In the other campaign's labels and surrogate, so that only the candidates are new.
+    shutil.copytree(small_run.directory.path, tmp_path / "run", ignore=shutil.ignore_patterns(".lock", "verification"))
+    path = write_small_campaign(tmp_path, candidates={"samples": 0, "images": [image]})
+    results = run_campaign(load_config(path), tmp_path)
+    assert [p.status for p in results.ranked] == [Status.NON_PERCOLATING]
+    assert results.summary()["best_id"] is None
+    assert "none: no verified candidate percolates" in results.text()
 
 
 @pytest.mark.slow
