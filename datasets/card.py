@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .dataset import Dataset
+from .durable_file import write_durably
 from .export_table import Columns, export_table, table
 from .info import info
-from .manifest import write_durably
 from .split import split
 
 __all__ = ["CardSettings", "write_card"]

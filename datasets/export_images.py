@@ -10,8 +10,9 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from .dataset import Dataset
+from .durable_file import new_file
 from .microstructure import Microstructure
-from .safe_file import new_file, new_hdf5
+from .safe_file import new_hdf5
 
 __all__ = ["export_tiff", "export_vti", "export_xdmf"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .dataset import Dataset
-from .safe_file import new_file
+from .durable_file import new_file
 
 __all__ = ["export_npz"]
 

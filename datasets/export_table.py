@@ -12,9 +12,9 @@ from typing import Any, Dict, List
 import numpy as np
 
 from .dataset import Dataset
+from .durable_file import new_file
 from .errors import InvalidInput
 from .label import Label, Status
-from .safe_file import new_file
 from .sample import Sample
 
 __all__ = ["export_table", "table"]

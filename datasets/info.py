@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .manifest import SHARD_FOLDER, disk_errors, read_manifest
+from .durable_file import disk_errors
+from .manifest import SHARD_FOLDER, read_manifest
 from .summary import Summary
 
 __all__ = ["DatasetInfo", "info"]

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import re
-import uuid
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Iterable, Mapping
 
+from .durable_file import disk_errors, write_durably
 from .errors import DatasetError, NewerFormat
 from .summary import Summary
 
 __all__ = [
     "ManifestEntry",
     "create_folders",
-    "disk_errors",
     "entry_paths",
     "read_entry",
     "read_manifest",
     "sealed",
     "shard_name",
-    "sync_folder",
-    "write_durably",
 ]
 
 ENCODING_TYPE = "ionscreen-manifest-entry"
@@ -35,7 +29,6 @@ MANIFEST_FOLDER = "manifest"
 SHARD_FOLDER = "shards"
 _HEX32 = re.compile(r"[0-9a-f]{32}\Z")
 _HEX64 = re.compile(r"[0-9a-f]{64}\Z")
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def shard_name(ids: Iterable[str]) -> str:
@@ -176,50 +169,3 @@ def _parse(content: Mapping[str, Any], path: Path) -> ManifestEntry:
     if not sound:
         raise ValueError("not a manifest entry")
     return entry
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole, even after a crash or a power cut, or not at all.
-
-    Raises
-    ------
-    DatasetError
-        If the disk is full or the folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    with disk_errors(path):
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn an error of the operating system into one sentence that names the file."""
-    try:
-        yield
-    except DatasetError:
-        raise
-    except OSError as error:
-        if error.errno in _FULL:
-            raise DatasetError(
-                f"{path}: the disk is full or the quota used up; free space and run again, nothing stored is lost."
-            ) from error
-        raise DatasetError(f"{path}: {error.strerror or error}.") from error

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Iterable
 
 from .dataset import Dataset
-from .manifest import ManifestEntry, create_folders, disk_errors, read_manifest, write_durably
+from .durable_file import disk_errors, write_durably
+from .manifest import ManifestEntry, create_folders, read_manifest
 from .shard import write_shard
 from .shard_reader import check_hash, open_shard, read_samples
 

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, Callable, Iterable
 import numpy as np
 import numpy.typing as npt
 
+from .durable_file import disk_errors
 from .errors import DatasetError
-from .manifest import disk_errors
 
 __all__ = ["PackedVolumes"]
 

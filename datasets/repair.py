@@ -6,14 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from .durable_file import disk_errors, sync_folder
 from .errors import DatasetError, NewerFormat
 from .manifest import (
     SHARD_FOLDER,
     ManifestEntry,
-    disk_errors,
     entry_paths,
     read_entry,
-    sync_folder,
 )
 from .shard_reader import check_hash, open_shard, recover_entry
 

@@ -1,43 +1,16 @@
-"""Large files, written under a temporary name and renamed; a full disk is one sentence, not the end of the process."""
+"""HDF5 files written to disk directly, in which a full disk is one sentence and not the end of the process."""
 
 from __future__ import annotations
 
-import os
-import uuid
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Iterator
 
 import h5py
 
-from .manifest import disk_errors, sync_folder
+from .durable_file import new_file
 
-__all__ = ["new_file", "new_hdf5"]
-
-
-@contextmanager
-def new_file(path: Path, buffering: int = -1) -> Iterator[BinaryIO]:
-    """Open a file that replaces `path` when the block ends, and leaves no trace if it fails.
-
-    Raises
-    ------
-    DatasetError
-        If the disk is full or the folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("x+b", buffering) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-        sync_folder(path.parent)
+__all__ = ["new_hdf5"]
 
 
 class _Sink:

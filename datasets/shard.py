@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from .durable_file import write_durably
 from .errors import InvalidInput
 from .fields import (
     AXIS_ORDER,
@@ -30,7 +31,7 @@ from .fields import (
     Field,
 )
 from .label import Label
-from .manifest import ManifestEntry, create_folders, shard_name, write_durably
+from .manifest import ManifestEntry, create_folders, shard_name
 from .sample import Sample
 from .summary import Summary
 

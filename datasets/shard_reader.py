@@ -15,10 +15,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from .durable_file import disk_errors
 from .errors import DatasetError
 from .fields import TRANSPORTS
 from .label import Label
-from .manifest import ManifestEntry, disk_errors, shard_name
+from .manifest import ManifestEntry, shard_name
 from .microstructure import Microstructure
 from .recipe import Recipe
 from .sample import Sample

@@ -16,7 +16,7 @@ import safetensors
 import safetensors.torch
 
 from ..datasets import CheckpointError, InvalidInput
-from .files import write_atomically
+from ..datasets.durable_file import write_durably
 from .network import Architecture, Network
 from .surrogate import Calibration, Surrogate
 
@@ -35,8 +35,8 @@ def save_checkpoint(surrogate: Surrogate, folder: str | Path) -> None:
 
     Raises
     ------
-    OSError
-        If the folder cannot be written.
+    DatasetError
+        An OSError: the disk is full or the folder cannot be written.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,8 +53,8 @@ def save_checkpoint(surrogate: Surrogate, folder: str | Path) -> None:
         "weights_blake2b": _digest(weights),
     }
     card["card_blake2b"] = _digest(_canonical(card))
-    write_atomically(folder / WEIGHTS_FILE, weights)
-    write_atomically(folder / CARD_FILE, json.dumps(card, indent=2, allow_nan=False).encode())
+    write_durably(folder / WEIGHTS_FILE, weights)
+    write_durably(folder / CARD_FILE, json.dumps(card, indent=2, allow_nan=False).encode())
 
 
 def load_checkpoint(folder: str | Path) -> Surrogate:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets import CheckpointError
-from .files import write_atomically
+from ..datasets.durable_file import write_durably
 
 __all__ = ["STATE_FILE", "Progress", "training_digest"]
 
@@ -80,7 +80,7 @@ class Progress:
         tensors.update({f"network.{name}": tensor for name, tensor in _copy(network).items()})
         tensors.update({f"optimizer.{name}": tensor for name, tensor in _moments(optimizer).items()})
         header = {key: value for key, value in vars(self).items() if key not in ("best", "path")}
-        write_atomically(path, safetensors.torch.save(tensors, {"training": json.dumps(header)}))
+        write_durably(path, safetensors.torch.save(tensors, {"training": json.dumps(header)}))
 
 
 def training_digest(parts: list[Any]) -> str:

@@ -77,7 +77,9 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        _say(f"Unexpected {type(error).__name__}: {str(error).rstrip('.')}. Add --debug after 'ionscreen' to see where.")
+        _say(
+            f"Unexpected {type(error).__name__}: {str(error).rstrip('.')}. Add --debug after 'ionscreen' to see where."
+        )
         return FAILED
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..datasets import Status
-from .run_directory import write_atomically
+from ..datasets.durable_file import write_durably
 from .screening import Prediction
 
 __all__ = ["rank", "write_ranking"]
@@ -52,7 +52,7 @@ def write_ranking(ranked: Sequence[Prediction], path: Path) -> None:
         row += [p.parameters.get(name, "") for name in parameters]
         row += [_number(p.fractions.get(phase)) for phase in phases]
         table.writerow(row)
-    write_atomically(path, text.getvalue())
+    write_durably(path, text.getvalue().encode())
 
 
 def _number(value: float | None) -> str:

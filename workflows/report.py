@@ -9,10 +9,10 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from ..datasets import Status
+from ..datasets import Dataset, Status
+from ..datasets.durable_file import write_durably
 from .figures import composition_figure, parity_figure, slices_figure, verification_figure
 from .results import CampaignResults
-from .run_directory import write_atomically
 
 __all__ = ["write_report"]
 
@@ -29,7 +29,8 @@ def write_report(results: CampaignResults) -> None:
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     source = files("ionscreen.workflows").joinpath("templates/report.html").read_text(encoding="utf-8")
-    write_atomically(results.directory.report, environment.from_string(source).render(_content(results)))
+    page = environment.from_string(source).render(_content(results))
+    write_durably(results.directory.report, page.encode())
 
 
 def _content(results: CampaignResults) -> dict[str, Any]:
@@ -64,8 +65,6 @@ def _figures(results: CampaignResults) -> dict[str, bytes]:
 
 def _winners(results: CampaignResults) -> list[tuple[str, Any]]:
     """Return title and structure of the best verified candidates."""
-    from ..datasets import Dataset
-
     sign = -1 if results.config.screen.objective == "maximise" else 1
     best = sorted(results.verification.group("top"), key=lambda e: sign * e.sigma)[:PICTURED]
     dataset = Dataset(results.directory.verification)

@@ -13,8 +13,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..datasets import CampaignError
+from ..datasets.durable_file import write_durably
 
-__all__ = ["RunDirectory", "read_json", "write_atomically"]
+__all__ = ["RunDirectory", "read_json"]
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class RunDirectory:
                 "wait for it, stop it, or choose another run_directory."
             ) from error
         try:
-            write_atomically(owner, json.dumps({"pid": os.getpid(), "host": os.uname().nodename}))
+            write_durably(owner, json.dumps({"pid": os.getpid(), "host": os.uname().nodename}).encode())
             yield
         finally:
             owner.unlink(missing_ok=True)
@@ -120,22 +121,11 @@ class RunDirectory:
         """Add to the time of a stage."""
         timings = self.read_timings()
         timings[stage] = timings.get(stage, 0.0) + seconds
-        write_atomically(self.timings, json.dumps(timings, indent=1))
+        write_durably(self.timings, json.dumps(timings, indent=1).encode())
 
     def read_timings(self) -> dict[str, float]:
         """Return stage -> seconds."""
         return read_json(self.timings) or {}
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, or a start after a crash, sees all of it or nothing."""
-    data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def read_json(path: Path) -> Any:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..datasets import InvalidInput, Microstructure, Recipe, Status, Transport
+from ..datasets.durable_file import write_durably
 from ..pipeline.generation import generate
 from .candidates import Candidates
 from .execution import Engine
 from .progress import Bar
-from .run_directory import read_json, write_atomically
+from .run_directory import read_json
 
 if TYPE_CHECKING:
     from ..surrogate import Surrogate
@@ -103,7 +104,7 @@ def screen(engine: Engine, screening: Screening, folder: Path, bar: Bar) -> list
         if end.error is not None:
             raise end.error
         content = {"key": screening.key, "predictions": [asdict(p) for p in end.result]}
-        write_atomically(_block_file(folder, end.task), json.dumps(content))
+        write_durably(_block_file(folder, end.task), json.dumps(content).encode())
         bar.advance(len(end.result))
     return [prediction for block in blocks for prediction in _read_block(folder, screening.key, block) or []]
 

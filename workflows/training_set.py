@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..datasets import CampaignError, Dataset, InvalidInput, Status, split
+from ..datasets.durable_file import write_durably
 from .config import CampaignConfig
 from .progress import Progress
-from .run_directory import RunDirectory, read_json, write_atomically
+from .run_directory import RunDirectory, read_json
 
 if TYPE_CHECKING:
     from ..surrogate import LabelledStructures, TrainingConfig
@@ -85,7 +86,7 @@ def train_surrogate(
         "validation_errors": surrogate.metrics["validation_errors"],
         "table": _table(test, prediction),
     }
-    write_atomically(directory.evaluation, json.dumps(evaluation, indent=1))
+    write_durably(directory.evaluation, json.dumps(evaluation, indent=1).encode())
     return evaluation
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets import Dataset, Status
-from .run_directory import write_atomically
+from ..datasets.durable_file import write_durably
 from .screening import Prediction
 
 __all__ = ["Verification", "Verified", "choose", "compare", "write_verified"]
@@ -139,7 +139,7 @@ def write_verified(verification: Verification, path: Path) -> None:
         p = e.prediction
         values = [f"{v:.6g}" if v is not None else "" for v in (p.sigma, p.low, p.high, e.sigma, e.relative_error)]
         table.writerow([e.group, p.id, p.family, *values, e.status.name.lower()])
-    write_atomically(path, text.getvalue())
+    write_durably(path, text.getvalue().encode())
 
 
 def _median(values: Sequence[float]) -> float:
