@@ -28,6 +28,12 @@ from tests.datasets.test_repair import contents, restore
 SEED = 20240611
 
 
+def require(holds: bool, what: str) -> None:
+    """Stop the benchmark with what did not hold; unlike assert, under python -O too."""
+    if not holds:
+        raise SystemExit(f"seed {SEED}: this did not hold: {what}")
+
+
 def small_dataset(folder: Path) -> list[bytes]:
     """Write two shards and return the bytes of the shards."""
     write_shard(folder, [make_sample(seed) for seed in range(4)])
@@ -46,7 +52,7 @@ def mutations(folder: Path, count: int = 1000) -> str:
             found[kind] += bool(verify(folder))
             repair(folder)
             restore(folder, wanted)
-            assert contents(folder) == before, (SEED, kind)
+            require(contents(folder) == before, f"a repaired dataset equals the undisturbed one ({kind})")
     return f"mutated shards found and restored byte for byte: {dict(found)} of {count} each"
 
 
@@ -100,7 +106,7 @@ def read(folder: Path, data: bytes, entry: ManifestEntry) -> str:
     finally:
         changed.path(folder).unlink()
     voxels = b"".join(sample.microstructure.phases.tobytes() for sample in samples if sample.microstructure)
-    assert b"secret" not in voxels
+    require(b"secret" not in voxels, "nothing outside the dataset is read")
     return "read"
 
 
@@ -110,9 +116,9 @@ def kills(folder: Path, count: int = 200) -> str:
         home, call = folder / str(number), number % 6 + 1
         write_shard(home, [make_sample(seed) for seed in OLD])
         with write(home, NEW, "--die", str(call)) as process:
-            assert process.wait() == -9
-        assert verify(home) == []
-        assert len(Dataset(home)) == (3 if call <= PUBLISHING_CALL else 6)
+            require(process.wait() == -9, "the writer dies where it was told to")
+        require(verify(home) == [], "no finding after a kill")
+        require(len(Dataset(home)) == (3 if call <= PUBLISHING_CALL else 6), "nothing lost or doubled by a kill")
         assert_resumed(home, [make_sample(seed) for seed in (*OLD, *NEW)])
     return f"{count} writers killed in 6 windows of the commit: 0 samples lost, 0 doubled"
 
