@@ -10,16 +10,28 @@ import h5py
 import numpy as np
 
 from .dataset import Dataset
-from .fields import AXIS_ORDER, LABEL_FIELDS, MASK_FIELDS, SAMPLE_FIELDS, TEXT, TRANSPORTS, VOXEL_FIELDS, Field
+from .fields import (
+    AXIS_ORDER,
+    DESCRIPTOR_FIELDS,
+    GRAIN_FIELDS,
+    LABEL_FIELDS,
+    MASK_FIELDS,
+    POTENTIAL_FIELDS,
+    SAMPLE_FIELDS,
+    TEXT,
+    TRANSPORTS,
+    VOXEL_FIELDS,
+    Field,
+)
 from .safe_file import new_hdf5
 
 __all__ = ["export_hdf5"]
 
 ENCODING_TYPE = "ionscreen-consolidated"
-ENCODING_VERSION = 1
+ENCODING_VERSION = 2
 # Every field of a shard by its path; of a transport, a name is put in between.
-_ROOT_FIELDS: Mapping[str, Field] = {**SAMPLE_FIELDS, **VOXEL_FIELDS}
-_TRANSPORT_FIELDS: Mapping[str, Field] = {**LABEL_FIELDS, **MASK_FIELDS}
+_ROOT_FIELDS: Mapping[str, Field] = {**SAMPLE_FIELDS, **VOXEL_FIELDS, **GRAIN_FIELDS, **DESCRIPTOR_FIELDS}
+_TRANSPORT_FIELDS: Mapping[str, Field] = {**LABEL_FIELDS, **MASK_FIELDS, **POTENTIAL_FIELDS}
 
 
 def export_hdf5(dataset: Dataset, path: str | os.PathLike[str]) -> None:
@@ -69,7 +81,7 @@ class _Plan:
         shape = tuple(int(n) for n in name.split("x"))
         for member, dtype in self.members[name].items():
             field = _field(member)
-            tail = shape if "nx" in field.shape else (3,) if "axis" in field.shape else ()
+            tail = ((3,) if "axis" in field.shape else ()) + (shape if "nx" in field.shape else ())
             made = group.create_dataset(
                 member,
                 (self.counts[name], *tail),
@@ -79,6 +91,7 @@ class _Plan:
                 compression_opts=4,
                 shuffle=True,
                 fletcher32=True,
+                fillvalue=np.nan if dtype.kind == "f" else None,
             )
             made.attrs["units"] = np.bytes_(field.units)
             made.attrs["long_name"] = np.bytes_(field.long_name)
@@ -122,5 +135,6 @@ def _copy(source: h5py.Dataset, target: h5py.Dataset, rows: list[int], start: in
         return
     for place, row in enumerate(rows, start):
         # The filters are the same, so the stored bytes are.
-        mask, chunk = source.id.read_direct_chunk((row, 0, 0, 0))
-        target.id.write_direct_chunk((place, 0, 0, 0), chunk, mask)
+        rest = (0,) * (source.ndim - 1)
+        mask, chunk = source.id.read_direct_chunk((row, *rest))
+        target.id.write_direct_chunk((place, *rest), chunk, mask)

@@ -10,11 +10,15 @@ from typing import Mapping
 
 __all__ = [
     "AXIS_ORDER",
+    "DESCRIPTOR_FIELDS",
     "ENCODING_TYPE",
     "ENCODING_VERSION",
+    "GRAIN_FIELDS",
     "LABELS_TYPE",
     "LABEL_FIELDS",
     "MASK_FIELDS",
+    "OPTIONAL_SINCE",
+    "POTENTIAL_FIELDS",
     "SAMPLE_FIELDS",
     "TEXT",
     "TRANSPORTS",
@@ -26,7 +30,8 @@ __all__ = [
 ENCODING_TYPE = "ionscreen-shard"  # of the root
 TRANSPORTS_TYPE = "ionscreen-transports"
 LABELS_TYPE = "ionscreen-labels"  # of the group of one transport
-ENCODING_VERSION = 1
+ENCODING_VERSION = 2
+OPTIONAL_SINCE = 2  # the version from which a shard may have grains, descriptors and potentials
 AXIS_ORDER = "x,y,z"
 TRANSPORTS = "transports"  # group: one subgroup for each transport
 TEXT = "S"  # ASCII JSON of fixed width: variable-length strings hide sizes and addresses from a check before reading
@@ -70,6 +75,13 @@ SAMPLE_FIELDS: Mapping[str, Field] = {
 VOXEL_FIELDS: Mapping[str, Field] = {
     "phases": Field("u1", _VOXELS, "1", "phase number of each voxel, 0 throughout if not generated"),
 }
+# In the root group, each if at least one sample has it.
+GRAIN_FIELDS: Mapping[str, Field] = {
+    "grains": Field("<u4", _VOXELS, "1", "grain number of each voxel, 0 throughout if the sample has no grains"),
+}
+DESCRIPTOR_FIELDS: Mapping[str, Field] = {
+    "descriptors": Field(TEXT, _N, "1", "numbers that describe the microstructure, by name, JSON"),
+}
 # In the group of a transport.
 LABEL_FIELDS: Mapping[str, Field] = {
     "labelled": Field("u1", _N, "1", "1 if the sample has a label for this transport"),
@@ -87,4 +99,8 @@ LABEL_FIELDS: Mapping[str, Field] = {
 MASK_FIELDS: Mapping[str, Field] = {
     "masked": Field("u1", _N, "1", "1 if the sample has a connectivity mask"),
     "connected": Field("u1", _VOXELS, "1", "bit a is set where the voxel conducts and joins both faces of axis a"),
+}
+# In the group of a transport, if at least one label has it.
+POTENTIAL_FIELDS: Mapping[str, Field] = {
+    "potential": Field("<f4", ("n", "axis", "nx", "ny", "nz"), "1", "potential over the applied one, for each axis"),
 }

@@ -73,6 +73,8 @@ class Label:
         axis a.
     message
         A sentence on what went wrong, empty if nothing did.
+    potential
+        (3, nx, ny, nz) float32 or None: for each axis the potential over the applied one; NaN where it is unknown.
     """
 
     transport: Transport
@@ -84,6 +86,7 @@ class Label:
     seconds: float = 0.0
     connected: npt.NDArray[np.uint8] | None = None
     message: str = ""
+    potential: npt.NDArray[np.float32] | None = None
 
     @property
     def relative(self) -> npt.NDArray[np.float64]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Iterable
+from typing import Callable, Iterable
 
 from .dataset import Dataset
 from .durable_file import disk_errors, write_durably
+from .fields import ENCODING_VERSION
 from .manifest import ManifestEntry, create_folders, read_manifest
 from .shard import write_shard
 from .shard_reader import check_hash, open_shard, read_samples
@@ -15,11 +16,16 @@ from .shard_reader import check_hash, open_shard, read_samples
 __all__ = ["merge"]
 
 
-def merge(destination: str | os.PathLike[str], sources: Iterable[str | os.PathLike[str]]) -> int:
+def merge(
+    destination: str | os.PathLike[str],
+    sources: Iterable[str | os.PathLike[str]],
+    on_shard: Callable[[], None] | None = None,
+) -> int:
     """Add the samples of other datasets to one, and return how many were new to it.
 
-    A sample that is there already stays as it is. Shards are copied byte for byte, those that share samples with the
-    destination are written anew without them. Interrupted and called again, a merge goes on where it stopped.
+    A sample that is there already stays as it is. Shards are copied byte for byte; those that share samples with the
+    destination are written anew without them, those of an earlier format in the newest one. Interrupted and called
+    again, a merge goes on where it stopped.
 
     Parameters
     ----------
@@ -27,6 +33,8 @@ def merge(destination: str | os.PathLike[str], sources: Iterable[str | os.PathLi
         Made if it does not exist.
     sources
         Left as they are.
+    on_shard
+        Called after each shard.
 
     Raises
     ------
@@ -41,12 +49,16 @@ def merge(destination: str | os.PathLike[str], sources: Iterable[str | os.PathLi
         for entry in read_manifest(source):
             _add(target, source, entry, known)
             known.update(entry.ids)
+            if on_shard:
+                on_shard()
     return len(known) - before
 
 
 def _add(target: Path, source: Path, entry: ManifestEntry, known: set[str]) -> None:
     new = [row for row, sample in enumerate(entry.ids) if sample not in known]
-    if len(new) == len(entry.ids):
+    with open_shard(source, entry) as file:
+        is_newest = file.attrs["encoding-version"] == ENCODING_VERSION
+    if len(new) == len(entry.ids) and is_newest:
         check_hash(source, entry)
         with disk_errors(entry.path(source)):
             data = entry.path(source).read_bytes()

@@ -27,16 +27,19 @@ class Microstructure:
         Name of each phase, for instance ``("void", "electrolyte")``.
     voxel_size
         (hx, hy, hz), metres.
+    grains
+        (nx, ny, nz) uint32 or None: grain number of each voxel, from 1; 0 where a voxel belongs to no grain.
 
     Raises
     ------
     InvalidInput
-        If the array is not three-dimensional uint8, is empty, or holds a phase without a name.
+        If an array is not three-dimensional or of another type, is empty, or holds a phase without a name.
     """
 
     phases: npt.NDArray[np.uint8]
     phase_names: tuple[str, ...]
     voxel_size: tuple[float, float, float]
+    grains: npt.NDArray[np.uint32] | None = None
 
     def __post_init__(self) -> None:
         phases = self.phases
@@ -47,6 +50,9 @@ class Microstructure:
                 f"phases holds the value {int(phases.max())}, but only {len(self.phase_names)} phases are named: "
                 f"{', '.join(self.phase_names)}."
             )
+        grains = self.grains
+        if grains is not None and (grains.dtype != np.uint32 or grains.shape != phases.shape):
+            raise InvalidInput(f"grains must be a uint32 array of shape {phases.shape} like phases, or None.")
         if len(self.voxel_size) != 3 or not all(np.isfinite(h) and h > 0 for h in self.voxel_size):
             raise InvalidInput(f"voxel_size must be three positive lengths in metres, not {self.voxel_size!r}.")
 

@@ -26,12 +26,15 @@ class Sample:
         Transport name -> label.
     provenance
         JSON types: versions, solver settings, host; equal for equal software.
+    descriptors
+        Numbers that describe the microstructure, units in their names; empty if none were computed.
     """
 
     recipe: Recipe
     microstructure: Microstructure | None
     labels: Mapping[str, Label]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    descriptors: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

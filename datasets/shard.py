@@ -19,11 +19,14 @@ from .durable_file import write_durably
 from .errors import InvalidInput
 from .fields import (
     AXIS_ORDER,
+    DESCRIPTOR_FIELDS,
     ENCODING_TYPE,
     ENCODING_VERSION,
+    GRAIN_FIELDS,
     LABEL_FIELDS,
     LABELS_TYPE,
     MASK_FIELDS,
+    POTENTIAL_FIELDS,
     SAMPLE_FIELDS,
     TRANSPORTS,
     TRANSPORTS_TYPE,
@@ -115,6 +118,8 @@ def _check(samples: Sequence[Sample]) -> None:
     if "" in _transports(samples):
         raise InvalidInput("A label's transport needs a name.")
     for label in (label for sample in samples for label in sample.labels.values()):
+        if label.potential is not None and label.potential.shape[1:] not in shapes:
+            raise InvalidInput(f"Label.potential has shape {label.potential.shape}, not (3, nx, ny, nz).")
         if label.connected is not None and label.connected.shape not in shapes:
             raise InvalidInput(f"Label.connected has shape {label.connected.shape}, its microstructure {shapes.pop()}.")
 
@@ -132,6 +137,10 @@ def _image(samples: Sequence[Sample]) -> bytes:
         file.attrs["axis_order"] = np.bytes_(AXIS_ORDER)
         _write(file, SAMPLE_FIELDS, _sample_arrays(samples))
         _write(file, VOXEL_FIELDS, {"phases": np.stack([_phases(sample) for sample in samples])})
+        if any(_grains(sample) is not None for sample in samples):
+            _write(file, GRAIN_FIELDS, {"grains": _stack(map(_grains, samples), samples[0].recipe.shape, np.uint32(0))})
+        if any(sample.descriptors for sample in samples):
+            _write(file, DESCRIPTOR_FIELDS, {"descriptors": _texts(dict(sample.descriptors) for sample in samples)})
         parent = _create_group(file, TRANSPORTS, TRANSPORTS_TYPE)
         for name in _transports(samples):
             labels = [sample.labels.get(name) for sample in samples]
@@ -139,6 +148,12 @@ def _image(samples: Sequence[Sample]) -> bytes:
             _write(group, LABEL_FIELDS, _label_arrays(labels))
             if any(label is not None and label.connected is not None for label in labels):
                 _write(group, MASK_FIELDS, _mask_arrays(labels, samples[0].recipe.shape))
+            potentials = [None if label is None else label.potential for label in labels]
+            if any(potential is not None for potential in potentials):
+                unknown = np.float32(np.nan)
+                _write(
+                    group, POTENTIAL_FIELDS, {"potential": _stack(potentials, (3, *samples[0].recipe.shape), unknown)}
+                )
     return buffer.getvalue()
 
 
@@ -176,7 +191,7 @@ def _write(group: h5py.Group, fields: Mapping[str, Field], arrays: Arrays) -> No
             name,
             data=array,
             # A reader of one sample's voxels decompresses only these.
-            chunks=(1, *array.shape[1:]) if field.shape[1:2] == ("nx",) else array.shape,
+            chunks=(1, *array.shape[1:]) if "nx" in field.shape else array.shape,
             compression="gzip",
             compression_opts=4,
             shuffle=True,
@@ -206,6 +221,15 @@ def _phases(sample: Sample) -> npt.NDArray[np.uint8]:
     return sample.microstructure.phases
 
 
+def _grains(sample: Sample) -> npt.NDArray[np.uint32] | None:
+    return None if sample.microstructure is None else sample.microstructure.grains
+
+
+def _stack(arrays: Iterable[npt.NDArray[Any] | None], shape: Sequence[int], lacking: np.generic) -> npt.NDArray[Any]:
+    """Return arrays along a new first axis, with one value throughout for each that is missing."""
+    return np.stack([np.full(shape, lacking) if array is None else array for array in arrays])
+
+
 def _label_arrays(labels: Sequence[Label | None]) -> Arrays:
     known = [label for label in labels if label is not None]
     filled = [label if label is not None else Label(known[0].transport) for label in labels]
@@ -224,7 +248,7 @@ def _mask_arrays(labels: Sequence[Label | None], shape: Sequence[int]) -> Arrays
     masks = [None if label is None else label.connected for label in labels]
     return {
         "masked": np.array([mask is not None for mask in masks]),
-        "connected": np.stack([np.zeros(shape, np.uint8) if mask is None else mask for mask in masks]),
+        "connected": _stack(masks, shape, np.uint8(0)),
     }
 
 

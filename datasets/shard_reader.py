@@ -139,7 +139,7 @@ def read_samples(file: h5py.File, rows: Iterable[int]) -> Iterator[Sample]:
 def _columns(group: h5py.Group) -> dict[str, Any]:
     """Return a group as a dictionary; fields of voxels stay in the file, the others are in memory."""
     return {
-        name: _columns(item) if isinstance(item, h5py.Group) else item if item.ndim == 4 else item[:]
+        name: _columns(item) if isinstance(item, h5py.Group) else item if item.ndim >= 4 else item[:]
         for name, item in group.items()
     }
 
@@ -152,17 +152,23 @@ def read_sample(file: h5py.File | Mapping[str, Any], row: int) -> Sample:
     groups = {unquote(name): group for name, group in file[TRANSPORTS].items()}
     labels = {name: _read_label(group, row) for name, group in groups.items() if group["labelled"][row]}
     provenance = json.loads(file["provenance"][row])
-    return Sample(recipe, _read_microstructure(file, row), labels, provenance)
+    descriptors = json.loads(file["descriptors"][row]) if "descriptors" in file else {}
+    return Sample(recipe, _read_microstructure(file, row), labels, provenance, descriptors)
 
 
 def _read_microstructure(file: h5py.File | Mapping[str, Any], row: int) -> Microstructure | None:
     if not file["generated"][row]:
         return None
     hx, hy, hz = (float(h) for h in file["voxel_size"][row])
-    return Microstructure(file["phases"][row], tuple(json.loads(file["phase_names"][row])), (hx, hy, hz))
+    names = tuple(json.loads(file["phase_names"][row]))
+    grains = file["grains"][row] if "grains" in file else None
+    return Microstructure(
+        file["phases"][row], names, (hx, hy, hz), grains if grains is not None and grains.any() else None
+    )
 
 
 def _read_label(group: h5py.Group | Mapping[str, Any], row: int) -> Label:
+    potential = group["potential"][row] if "potential" in group else None
     return Label(
         transport=Transport.from_dict(json.loads(group["transport"][row])),
         sigma=group["sigma"][row],
@@ -173,6 +179,7 @@ def _read_label(group: h5py.Group | Mapping[str, Any], row: int) -> Label:
         seconds=float(group["seconds"][row]),
         connected=group["connected"][row] if "connected" in group and group["masked"][row] else None,
         message=json.loads(group["message"][row]),
+        potential=None if potential is None or np.isnan(potential).all() else potential,
     )
 
 

@@ -10,11 +10,15 @@ import numpy as np
 
 from .errors import DatasetError, NewerFormat
 from .fields import (
+    DESCRIPTOR_FIELDS,
     ENCODING_TYPE,
     ENCODING_VERSION,
+    GRAIN_FIELDS,
     LABEL_FIELDS,
     LABELS_TYPE,
     MASK_FIELDS,
+    OPTIONAL_SINCE,
+    POTENTIAL_FIELDS,
     SAMPLE_FIELDS,
     TEXT,
     TRANSPORTS,
@@ -50,6 +54,8 @@ def check_schema(file: h5py.File, entry: ManifestEntry) -> None:
     _check_fields(file, SAMPLE_FIELDS, lengths)
     lengths.update(zip(("nx", "ny", "nz"), _shape(file)))
     _check_fields(file, VOXEL_FIELDS, lengths)
+    version = _check_version(file, ENCODING_TYPE)
+    _check_fields(file, _present(file, version, GRAIN_FIELDS, DESCRIPTOR_FIELDS), lengths)
     transports = _group(file, TRANSPORTS)
     _check_version(transports, TRANSPORTS_TYPE)
     _check_members(transports, {group_name(name) for name in entry.transports})
@@ -59,8 +65,9 @@ def check_schema(file: h5py.File, entry: ManifestEntry) -> None:
 
 def read_ids(file: h5py.File) -> tuple[str, ...]:
     """Return the ids of a shard's samples; the version and this one field are checked before."""
-    _check_version(file, ENCODING_TYPE)
-    _check_members(file, {*SAMPLE_FIELDS, *VOXEL_FIELDS, TRANSPORTS})
+    version = _check_version(file, ENCODING_TYPE)
+    optional = _present(file, version, GRAIN_FIELDS, DESCRIPTOR_FIELDS)
+    _check_members(file, {*SAMPLE_FIELDS, *VOXEL_FIELDS, *optional, TRANSPORTS})
     ids = file["id"] if file.get("id", getclass=True) is h5py.Dataset else None
     if ids is None or len(ids.shape) != 1:
         raise DatasetError("id is not a list of sample ids.")
@@ -73,7 +80,8 @@ def read_transport_groups(file: h5py.File) -> list[str]:
     return list(_group(file, TRANSPORTS))
 
 
-def _check_version(group: h5py.Group, encoding_type: str) -> None:
+def _check_version(group: h5py.Group, encoding_type: str) -> int:
+    """Return the version of a group, if it is of this type and can be read."""
     if _attribute(group, "encoding-type", "S") != encoding_type.encode():
         raise DatasetError(f"{group.name} is not of type {encoding_type}: this HDF5 file is not a shard of ionscreen.")
     version: int = _attribute(group, "encoding-version", "i")
@@ -82,8 +90,9 @@ def _check_version(group: h5py.Group, encoding_type: str) -> None:
             f"written in format {version} by a newer ionscreen, this one reads format {ENCODING_VERSION}; "
             "update ionscreen."
         )
-    if version != ENCODING_VERSION:
-        raise DatasetError(f"there is no format {version}; this ionscreen reads format {ENCODING_VERSION}.")
+    if version < 1:
+        raise DatasetError(f"there is no format {version}; this ionscreen reads formats 1 to {ENCODING_VERSION}.")
+    return version
 
 
 def _attribute(file: h5py.File, name: str, kind: str) -> Any:
@@ -103,11 +112,17 @@ def _shape(file: h5py.File) -> tuple[int, int, int]:
 
 
 def _check_label_group(group: h5py.Group, lengths: Mapping[str, int]) -> None:
-    _check_version(group, LABELS_TYPE)
+    version = _check_version(group, LABELS_TYPE)
     masked = any(_has(group, name) for name in MASK_FIELDS)
-    fields = {**LABEL_FIELDS, **MASK_FIELDS} if masked else dict(LABEL_FIELDS)
+    fields = {**LABEL_FIELDS, **(MASK_FIELDS if masked else {}), **_present(group, version, POTENTIAL_FIELDS)}
     _check_members(group, set(fields))
     _check_fields(group, fields, lengths)
+
+
+def _present(group: h5py.Group, version: int, *optional: Mapping[str, Field]) -> dict[str, Field]:
+    """Return those of the optional fields that a group of this version may have and has."""
+    known = {name: field for fields in optional for name, field in fields.items()} if version >= OPTIONAL_SINCE else {}
+    return {name: field for name, field in known.items() if _has(group, name)}
 
 
 def _has(group: h5py.Group, name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
 import numpy as np
@@ -26,14 +26,22 @@ class Transport:
         Phase name -> σ, S/m; finite and not negative. Phases a microstructure has beyond these are an error,
         names a microstructure lacks are not: one transport serves several families.
 
+    interface_resistance
+        Pair of different phase names -> resistance of the contact between them, Ω m².
+    grain_boundary_resistance
+        Phase name -> resistance of a boundary between two of its grains, Ω m²; without effect on a microstructure that
+        has no grains.
+
     Raises
     ------
     InvalidInput
-        If a conductivity is negative, not finite, or none is positive.
+        If a conductivity is negative, not finite, or none is positive, or a resistance is negative or not finite.
     """
 
     name: str
     conductivity: Mapping[str, float]
+    interface_resistance: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    grain_boundary_resistance: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for phase, sigma in self.conductivity.items():
@@ -46,6 +54,18 @@ class Transport:
             raise InvalidInput(
                 f"Transport {self.name!r}: no phase conducts; give at least one a conductivity above 0 S/m."
             )
+
+        for where, resistance in [*self.interface_resistance.items(), *self.grain_boundary_resistance.items()]:
+            if not math.isfinite(resistance) or resistance < 0:
+                raise InvalidInput(
+                    f"Transport {self.name!r}: the resistance of {where!r} is {resistance} Ω m²; "
+                    "give a finite number, 0 or more."
+                )
+
+    @property
+    def has_resistances(self) -> bool:
+        """Whether contacts or grain boundaries resist, so that phases in series are no lower bound."""
+        return any([*self.interface_resistance.values(), *self.grain_boundary_resistance.values()])
 
     @property
     def sigma_max(self) -> float:
@@ -70,9 +90,20 @@ class Transport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {"name": self.name, "conductivity_S_per_m": dict(self.conductivity)}
+        described: dict[str, Any] = {"name": self.name, "conductivity_S_per_m": dict(self.conductivity)}
+        if self.interface_resistance:
+            contacts = sorted([*sorted(pair), value] for pair, value in self.interface_resistance.items())
+            described["interface_resistance_Ohm_m2"] = contacts
+        if self.grain_boundary_resistance:
+            described["grain_boundary_resistance_Ohm_m2"] = dict(self.grain_boundary_resistance)
+        return described
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Transport:
         """Return the transport that :meth:`to_dict` described."""
-        return cls(str(data["name"]), {str(k): float(v) for k, v in data["conductivity_S_per_m"].items()})
+        return cls(
+            str(data["name"]),
+            {str(k): float(v) for k, v in data["conductivity_S_per_m"].items()},
+            {(str(a), str(b)): float(v) for a, b, v in data.get("interface_resistance_Ohm_m2", [])},
+            {str(k): float(v) for k, v in data.get("grain_boundary_resistance_Ohm_m2", {}).items()},
+        )

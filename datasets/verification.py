@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import numpy as np
 
@@ -49,10 +49,10 @@ class Finding:
     sentence: str
 
 
-def verify(folder: str | os.PathLike[str]) -> list[Finding]:
+def verify(folder: str | os.PathLike[str], on_shard: Callable[[], None] | None = None) -> list[Finding]:
     """Return all that is wrong with a dataset, in the order of the shards; nothing if it is sound.
 
-    Every file is read and hashed anew, every sample decompressed.
+    Every file is read and hashed anew, every sample decompressed; `on_shard` is called after each.
 
     Raises
     ------
@@ -68,7 +68,10 @@ def verify(folder: str | os.PathLike[str]) -> list[Finding]:
         except DatasetError as error:
             findings.append(Finding("entry", path.stem, "", str(error)))
     seen = _Seen({}, {})
-    findings += (finding for entry in entries for finding in _shard_findings(root, entry, seen))
+    for entry in entries:
+        findings += _shard_findings(root, entry, seen)
+        if on_shard:
+            on_shard()
     return [*findings, *_duplicates(entries), *_constants(seen)]
 
 
@@ -175,5 +178,6 @@ def _wiener_bounds(microstructure: Microstructure, label: Label) -> tuple[float,
     fractions = np.array(list(microstructure.fractions().values()))
     conductivities = label.transport.table(microstructure.phase_names)
     fractions, conductivities = fractions[fractions > 0], conductivities[fractions > 0]
-    series = 0.0 if np.any(conductivities == 0) else float(1 / np.sum(fractions / conductivities))
+    is_bounded = np.all(conductivities > 0) and not label.transport.has_resistances
+    series = float(1 / np.sum(fractions / conductivities)) if is_bounded else 0.0
     return series, float(fractions @ conductivities)

@@ -35,10 +35,13 @@ class LabelSettings:
         Axes along which σ_eff is computed: some of 0, 1, 2.
     rtol
         Relative error promised on σ_eff.
+    potential
+        Whether labels hold the potential too: 12 bytes a voxel before compression.
     """
 
     axes: tuple[int, ...] = (0,)
     rtol: float = 1e-4
+    potential: bool = False
 
     def __post_init__(self) -> None:
         if not self.axes or set(self.axes) - {0, 1, 2} or len(set(self.axes)) != len(self.axes):
@@ -69,10 +72,17 @@ def label(microstructure: Microstructure, transport: Transport, settings: LabelS
     began = time.perf_counter()
     table = dict(enumerate(transport.table(microstructure.phase_names).tolist()))
     connected = np.zeros(microstructure.shape, dtype=np.uint8)
-    found = Label(transport, connected=connected)
+    potential = np.full((3, *microstructure.shape), np.nan, np.float32) if settings.potential else None
+    found = Label(transport, connected=connected, potential=potential)
     for axis in settings.axes:
         result = effective_conductivity(
-            microstructure.phases, table, voxel_size=microstructure.voxel_size, axis=axis, rtol=settings.rtol
+            microstructure.phases,
+            table,
+            voxel_size=microstructure.voxel_size,
+            axis=axis,
+            rtol=settings.rtol,
+            return_fields=settings.potential,
+            **_resistances(microstructure, transport),
         )
         _enter(found, axis, result)
         mask = percolating(microstructure.phases, table, axis)
@@ -80,7 +90,24 @@ def label(microstructure: Microstructure, transport: Transport, settings: LabelS
     return replace(found, seconds=time.perf_counter() - began)
 
 
+def _resistances(microstructure: Microstructure, transport: Transport) -> dict[str, Any]:
+    """Return the solver's arguments on contacts and grain boundaries: of phases and grains that are there."""
+    number = {name: n for n, name in enumerate(microstructure.phase_names)}
+    contacts = {
+        (number[a], number[b]): resistance
+        for (a, b), resistance in transport.interface_resistance.items()
+        if a in number and b in number
+    }
+    boundaries = {number[p]: r for p, r in transport.grain_boundary_resistance.items() if p in number}
+    arguments: dict[str, Any] = {"interface_resistance": contacts} if contacts else {}
+    if boundaries and microstructure.grains is not None:
+        arguments.update(grains=microstructure.grains, grain_boundary_resistance=boundaries)
+    return arguments
+
+
 def _enter(found: Label, axis: int, result: ConductivityResult) -> None:
+    if found.potential is not None and result.potential is not None:
+        found.potential[axis] = result.potential
     found.sigma[axis] = result.sigma
     found.upper_bound[axis] = result.upper_bound
     found.error_estimate[axis] = result.error_estimate

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ionscreen.datasets import Label, Microstructure, Recipe, Sample, Status, Transport
@@ -39,6 +41,28 @@ def make_label(transport: Transport, microstructure: Microstructure) -> Label:
     )
 
 
+def full_sample(seed: int, shape: tuple[int, int, int] = SHAPE) -> Sample:
+    """Return a sample that has everything a sample may have: grains, descriptors, potential, resistances."""
+    plain = make_sample(seed, shape)
+    rng = np.random.default_rng(seed)
+    grains = rng.integers(1, 4, shape).astype(np.uint32)
+    transport = Transport(
+        "ionic",
+        {"void": 0.0, "electrolyte": 0.1},
+        interface_resistance={("electrolyte", "void"): 4e-4},
+        grain_boundary_resistance={"electrolyte": 1e-6},
+    )
+    potential = np.full((3, *shape), np.nan, np.float32)
+    potential[0] = rng.random(shape)
+    label = replace(make_label(transport, plain.microstructure), potential=potential)
+    return replace(
+        plain,
+        microstructure=replace(plain.microstructure, grains=grains),
+        labels={**plain.labels, "ionic": label},
+        descriptors={"mean_chord_length_um": 1.25, "specific_surface_per_um": 0.1 + seed},
+    )
+
+
 def failed_sample(seed: int, shape: tuple[int, int, int] = SHAPE) -> Sample:
     """Return a sample that could not be generated."""
     recipe = Recipe("blobs", {"porosity": 2.0}, shape, (1e-7, 1e-7, 1e-7), seed)
@@ -51,6 +75,7 @@ def failed_sample(seed: int, shape: tuple[int, int, int] = SHAPE) -> Sample:
 def assert_same(a: Sample, b: Sample) -> None:
     """Assert that two samples are equal to the last bit."""
     assert (a.id, a.recipe, dict(a.provenance)) == (b.id, b.recipe, dict(b.provenance))
+    assert dict(a.descriptors) == dict(b.descriptors)
     assert a.labels.keys() == b.labels.keys()
     for name in a.labels:
         assert_same_label(a.labels[name], b.labels[name])
@@ -59,6 +84,7 @@ def assert_same(a: Sample, b: Sample) -> None:
         assert a.microstructure.phase_names == b.microstructure.phase_names
         assert a.microstructure.voxel_size == b.microstructure.voxel_size
         assert_same_array(a.microstructure.phases, b.microstructure.phases)
+        assert_same_optional(a.microstructure.grains, b.microstructure.grains)
 
 
 def assert_same_label(a: Label, b: Label) -> None:
@@ -66,9 +92,15 @@ def assert_same_label(a: Label, b: Label) -> None:
     assert (a.transport, a.seconds, a.message) == (b.transport, b.seconds, b.message)
     for name in ("sigma", "upper_bound", "error_estimate", "status", "iterations"):
         assert_same_array(getattr(a, name), getattr(b, name))
-    assert (a.connected is None) == (b.connected is None)
-    if a.connected is not None and b.connected is not None:
-        assert_same_array(a.connected, b.connected)
+    assert_same_optional(a.connected, b.connected)
+    assert_same_optional(a.potential, b.potential)
+
+
+def assert_same_optional(a: np.ndarray | None, b: np.ndarray | None) -> None:
+    """Assert that two arrays are equal to the last bit, or both missing."""
+    assert (a is None) == (b is None)
+    if a is not None and b is not None:
+        assert_same_array(a, b)
 
 
 def assert_same_array(a: np.ndarray, b: np.ndarray) -> None:

@@ -1,21 +1,62 @@
 """Files written by earlier versions are still read."""
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
-from ionscreen.datasets import Dataset, verify
+from ionscreen.datasets import Dataset, DatasetError, merge, verify, write_shard
+from ionscreen.datasets.fields import ENCODING_VERSION
+from ionscreen.datasets.manifest import read_manifest
 
-from .samples import assert_same, failed_sample, make_sample
+from .samples import assert_same, failed_sample, full_sample, make_sample
 
 ARCHIVE = Path(__file__).with_name("archive")
+CONTENTS = {
+    "format-1": [make_sample(0), make_sample(1), failed_sample(2)],
+    "format-2": [full_sample(0), make_sample(1), failed_sample(2)],
+}
+
+
+def test_every_version_is_archived():
+    assert sorted(CONTENTS) == sorted(folder.name for folder in ARCHIVE.iterdir())
+    assert len(CONTENTS) == ENCODING_VERSION
 
 
 @pytest.mark.parametrize("folder", sorted(ARCHIVE.iterdir()), ids=lambda folder: folder.name)
 def test_an_archived_dataset_is_read(folder):
     assert verify(folder) == []
     dataset = Dataset(folder)
-    wanted = [make_sample(0), make_sample(1), failed_sample(2)]
+    wanted = CONTENTS[folder.name]
     assert dataset.missing(sample.id for sample in wanted) == []
     for sample in wanted:
         assert_same(dataset.sample(sample.id), sample)
+
+
+@pytest.mark.parametrize("folder", sorted(ARCHIVE.iterdir()), ids=lambda folder: folder.name)
+def test_a_merge_into_a_new_folder_migrates(folder, tmp_path):
+    assert merge(tmp_path / "new", [folder]) == len(CONTENTS[folder.name])
+    entry = read_manifest(tmp_path / "new")[0]
+    with h5py.File(entry.path(tmp_path / "new")) as file:
+        assert file.attrs["encoding-version"] == ENCODING_VERSION
+    for sample in CONTENTS[folder.name]:
+        assert_same(Dataset(tmp_path / "new").sample(sample.id), sample)
+
+
+@pytest.mark.parametrize("field", ["grains", "descriptors"])
+def test_an_optional_field_in_a_shard_of_format_1_is_refused(field, tmp_path):
+    """Its version says what a file may hold: a reader of format 1 would not have known the field."""
+    write_shard(tmp_path, [full_sample(0)])
+    entry = read_manifest(tmp_path)[0]
+    with h5py.File(entry.path(tmp_path), "r+") as file:
+        file.attrs["encoding-version"] = np.int64(1)
+        del file["grains" if field == "descriptors" else "descriptors"]
+    content = entry.path(tmp_path).read_bytes()
+    changed = replace(entry, blake2b=hashlib.blake2b(content, digest_size=32).hexdigest())
+    changed.path(tmp_path).write_bytes(content)
+    changed.write(tmp_path)
+    with pytest.raises(DatasetError, match="members"):
+        Dataset(tmp_path).sample(entry.ids[0])

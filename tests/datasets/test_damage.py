@@ -12,6 +12,7 @@ import pytest
 
 from ionscreen.datasets import Dataset, DatasetError, verify, write_shard
 from ionscreen.datasets.export_npz import export_npz
+from ionscreen.datasets.fields import ENCODING_VERSION
 from ionscreen.datasets.manifest import ManifestEntry, read_manifest, sealed
 
 from .samples import make_sample
@@ -122,6 +123,16 @@ def replace_dataset(name, **options):
     return change
 
 
+def replace_optional(name, shape, dtype):
+    """Return a change that adds a dataset that shards may have, in a form that they may not have."""
+
+    def change(file, outside):
+        chunks = (1, *shape[1:]) if len(shape) > 1 else shape
+        file.create_dataset(name, data=np.zeros(shape, dtype), chunks=chunks, compression="gzip")
+
+    return change
+
+
 def put(link):
     """Return a change that puts a link in the place of the voxels."""
 
@@ -168,7 +179,7 @@ def huge_recipe(file, outside):
 
 OTHER_RECIPE = b'{"family":"x","parameters":{},"shape":[6,5,4],"voxel_size":[1,1,1],"seed":0}'
 HOSTILE = {
-    "newer": (attribute("encoding-version", np.int64(2)), "newer ionscreen.*update"),
+    "newer": (attribute("encoding-version", np.int64(ENCODING_VERSION + 1)), "newer ionscreen.*update"),
     "older": (attribute("encoding-version", np.int64(0)), "no format 0"),
     "foreign": (attribute("encoding-type", np.bytes_("anndata")), "not a shard"),
     "no version": (lambda file, outside: file.attrs.__delitem__("encoding-version"), "not a shard"),
@@ -193,6 +204,10 @@ HOSTILE = {
     "no group": (replace_dataset("transports", data=1), "not a group"),
     "one more": (lambda file, outside: file.create_group("more"), "9 members, the format wants 8"),
     "one less": (lambda file, outside: file["transports/ionic"].__delitem__("sigma"), "sigma"),
+    "grains, other type": (replace_optional("grains", (4, 6, 5, 4), "u1"), "grains"),
+    "grains, other shape": (replace_optional("grains", (4, 6, 5, 5), "<u4"), "grains"),
+    "descriptors, long": (replace_optional("descriptors", (5,), "S4"), "descriptors"),
+    "potential, two axes": (replace_optional("transports/ionic/potential", (4, 2, 6, 5, 4), "<f4"), "potential"),
     "other ids": (entry_of("id", 0, b"0" * 32), "other samples"),
     "broken JSON": (entry_of("recipe", 0, b"{"), "cannot be read"),
     "other recipe": (entry_of("recipe", 0, OTHER_RECIPE), "id"),

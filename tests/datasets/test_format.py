@@ -7,7 +7,15 @@ import h5py
 import numpy as np
 
 from ionscreen.datasets import Dataset
-from ionscreen.datasets.fields import LABEL_FIELDS, MASK_FIELDS, SAMPLE_FIELDS, VOXEL_FIELDS
+from ionscreen.datasets.fields import (
+    DESCRIPTOR_FIELDS,
+    GRAIN_FIELDS,
+    LABEL_FIELDS,
+    MASK_FIELDS,
+    POTENTIAL_FIELDS,
+    SAMPLE_FIELDS,
+    VOXEL_FIELDS,
+)
 from ionscreen.datasets.manifest import read_manifest
 
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "format.md"
@@ -17,7 +25,8 @@ SYMBOLS = {"axis": "3"}
 def test_the_specification_has_a_row_for_every_field():
     rows = [line for line in SPECIFICATION.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
     table = {cells[0].strip(" `"): [cell.strip() for cell in cells] for cells in (row.split("|")[1:-1] for row in rows)}
-    for name, field in {**SAMPLE_FIELDS, **VOXEL_FIELDS, **LABEL_FIELDS, **MASK_FIELDS}.items():
+    optional = {**MASK_FIELDS, **GRAIN_FIELDS, **DESCRIPTOR_FIELDS, **POTENTIAL_FIELDS}
+    for name, field in {**SAMPLE_FIELDS, **VOXEL_FIELDS, **LABEL_FIELDS, **optional}.items():
         shape = "(" + ", ".join(SYMBOLS.get(symbol, symbol) for symbol in field.shape) + ")"
         assert table[name][1:4] == [field.dtype, shape, field.units], name
 
