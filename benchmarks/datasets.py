@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import random
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -259,6 +261,37 @@ def measure_large(folder: Path, count: int) -> None:
     assert len(Dataset(path).missing(wanted)) == 1000
     print(f"| labels, first time in a process | {seconds(lambda: Dataset(path).labels('ionic')):.1f} |")
     print(f"| labels, again | {best(lambda: Dataset(path).labels('ionic'), 1):.1f} |", flush=True)
+    measure_exports(path, folder)
+
+
+def measure_exports(dataset: Path, folder: Path) -> None:
+    """Print time and memory of each export that makes one file, of all samples and of a tenth of them."""
+    print("\n| export | samples | seconds | peak memory beyond opening, MB | file, MB |\n|---|---|---|---|---|")
+    for target in ("one.h5", "table.csv", "table.parquet", "one.npz", "all.xdmf"):
+        for part in (10, 1):
+            path = folder / f"{part}-{target}"
+            command = [sys.executable, "-c", EXPORT, str(dataset), str(path), str(part)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            print(f"| {path.suffix[1:]} | {done.stdout.strip()} | {path.stat().st_size / 1e6:.0f} |", flush=True)
+
+
+# In a process of its own, whose peak is the export's.
+EXPORT = """
+import resource, sys, time
+import pyarrow.parquet
+from ionscreen.datasets import Dataset
+from ionscreen.datasets.export_hdf5 import export_hdf5
+from ionscreen.datasets.export_images import export_xdmf
+from ionscreen.datasets.export_npz import export_npz
+from ionscreen.datasets.export_table import export_table
+writers = {"h5": export_hdf5, "csv": export_table, "parquet": export_table, "npz": export_npz, "xdmf": export_xdmf}
+whole = Dataset(sys.argv[1])
+part = whole[: len(whole) // int(sys.argv[3])]
+megabytes = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+before, began = megabytes(), time.perf_counter()
+writers[sys.argv[2].rsplit(".", 1)[1]](part, sys.argv[2])
+print(f"{len(part)} | {time.perf_counter() - began:.1f} | {megabytes() - before:.0f}")
+"""
 
 
 def main() -> None:

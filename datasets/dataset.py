@@ -52,6 +52,7 @@ class Dataset:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
+        self._on_shard: Callable[[], None] | None = None
         entries = read_manifest(self.folder)
         # A sample that stands in two shards is that of the first one, on every machine: entries come in order of name.
         self._keep({sample: (entry, row) for entry in reversed(entries) for row, sample in enumerate(entry.ids)})
@@ -164,6 +165,12 @@ class Dataset:
             keep &= np.isin(table["family"], list(families))
         return self.subset(str(sample) for sample in table["id"][keep])
 
+    def watched(self, on_shard: Callable[[], None]) -> Dataset:
+        """Return this dataset, which calls a function after each shard that it has gone through."""
+        part = copy.copy(self)
+        part._on_shard = on_shard
+        return part
+
     def digests(self) -> dict[str, str]:
         """Return the BLAKE2b of each shard by its name: what determines every byte read from here."""
         return {entry.shard: entry.blake2b for entry in self._entries}
@@ -186,6 +193,7 @@ class Dataset:
         for entry in self._entries:
             with open_shard(self.folder, entry) as file:
                 yield from read_samples(file, self._rows(entry))
+            self._passed()
 
     def each_shard(self, action: Callable[[h5py.File, list[int]], Result]) -> Iterator[Result]:
         """Yield what an action makes of each shard, checked and open, and of the rows of the samples that count.
@@ -198,7 +206,12 @@ class Dataset:
         for entry in self._entries:
             with open_shard(self.folder, entry) as file:
                 result = action(file, self._rows(entry))
+            self._passed()
             yield result
+
+    def _passed(self) -> None:
+        if self._on_shard:
+            self._on_shard()
 
     def _rows(self, entry: ManifestEntry) -> list[int]:
         return [row for row, sample in enumerate(entry.ids) if self._is_at(sample, entry)]

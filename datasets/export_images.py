@@ -100,25 +100,26 @@ def export_xdmf(dataset: Dataset, path: str | os.PathLike[str]) -> int:
     dataset.shape()
     index = Path(path)
     heavy = index.with_suffix(".h5")
-    grids: list[str] = []
-    with new_hdf5(heavy) as (file, sink):
+    count = 0
+    # Index within voxels: it is renamed first, which matters less than that neither is there if the other fails.
+    with new_hdf5(heavy) as (file, sink), new_file(index) as text:
+        text.write(_XDMF_HEAD)
         for sample_id, structure in _structures(dataset):
             voxels = np.ascontiguousarray(structure.phases.T)
             file.create_dataset(
                 sample_id, data=voxels, chunks=voxels.shape, compression="gzip", shuffle=True, fletcher32=True
             )
-            grids.append(_grid(len(grids), sample_id, structure, heavy.name))
+            text.write(_grid(count, sample_id, structure, heavy.name).encode())
+            count += 1
             sink.check()
-    with new_file(index) as text:
-        text.write(_XDMF.format("\n".join(grids)).encode())
-    return len(grids)
+        text.write(_XDMF_TAIL)
+    return count
 
 
-_XDMF = """<?xml version="1.0"?>
+_XDMF_HEAD = b"""<?xml version="1.0"?>
 <Xdmf Version="2.0"><Domain><Grid Name="samples" GridType="Collection" CollectionType="Temporal">
-{}
-</Grid></Domain></Xdmf>
 """
+_XDMF_TAIL = b"</Grid></Domain></Xdmf>\n"
 
 
 def _grid(step: int, sample_id: str, structure: Microstructure, heavy: str) -> str:
@@ -131,4 +132,5 @@ def _grid(step: int, sample_id: str, structure: Microstructure, heavy: str) -> s
 <Geometry GeometryType="ORIGIN_DXDYDZ"><DataItem Dimensions="3" Format="XML">0 0 0</DataItem>
 <DataItem Dimensions="3" Format="XML">{spacing}</DataItem></Geometry>
 <Attribute Name="phases" Center="Cell"><DataItem Dimensions="{cells}" NumberType="UChar" Precision="1" Format="HDF">
-{where}</DataItem></Attribute></Grid>"""
+{where}</DataItem></Attribute></Grid>
+"""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import importlib
 import io
+import itertools
 import os
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, BinaryIO, Dict, Iterator, List, Set
 
 import numpy as np
 
@@ -20,14 +21,16 @@ from .sample import Sample
 __all__ = ["export_table", "table"]
 
 Columns = Dict[str, List[Any]]
+Kinds = Dict[str, Set[type]]
 _AXES = "xyz"
+_BATCH = 1024  # rows in memory
 
 
 def table(dataset: Dataset) -> Columns:
     """Return a column for each property, None where a sample has none; ``pandas.DataFrame(table(dataset))`` takes it.
 
     Units stand in the names. ``parameter_*`` is the recipe's, ``fraction_*`` the achieved volume fraction of a phase,
-    ``<transport>_*`` the label.
+    ``descriptor_*`` a descriptor, ``<transport>_*`` the label.
 
     Raises
     ------
@@ -49,6 +52,7 @@ def _row(sample: Sample) -> dict[str, Any]:
     row.update({f"parameter_{name}": value for name, value in recipe.parameters.items()})
     if structure is not None:
         row.update({f"fraction_{name}": value for name, value in structure.fractions().items()})
+    row.update({f"descriptor_{name}": value for name, value in sample.descriptors.items()})
     for name, label in sample.labels.items():
         row.update({f"{name}_{key}": value for key, value in _label(label).items()})
     return row
@@ -72,7 +76,7 @@ def _number(value: np.float64) -> float | None:
 
 
 def export_table(dataset: Dataset, path: str | os.PathLike[str]) -> None:
-    """Write :func:`table` as ``.csv`` or, with pyarrow, ``.parquet``.
+    """Write :func:`table` as ``.csv`` or, with pyarrow, ``.parquet``; memory holds a thousand rows.
 
     Raises
     ------
@@ -82,32 +86,60 @@ def export_table(dataset: Dataset, path: str | os.PathLike[str]) -> None:
         If a shard is damaged, the disk is full or the folder cannot be written.
     """
     target = Path(path)
-    writers = {".csv": _csv, ".parquet": _parquet}
+    writers = {".csv": _write_csv, ".parquet": _write_parquet}
     if target.suffix not in writers:
         raise InvalidInput(f"{target}: a table is written as .csv or .parquet.")
-    data = writers[target.suffix](table(dataset))
+    kinds = _kinds(dataset)
     with new_file(target) as file:
-        file.write(data)
+        writers[target.suffix](file, kinds, _batches(dataset))
 
 
-def _csv(columns: Columns) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values()))
-    return text.getvalue().encode()
+def _kinds(dataset: Dataset) -> Kinds:
+    """Return the columns in their order, each with the types of its values."""
+    kinds: Kinds = {}
+    for sample in dataset.stream():
+        for name, value in _row(sample).items():
+            kinds.setdefault(name, set()).update([] if value is None else [type(value)])
+    return kinds
 
 
-def _parquet(columns: Columns) -> bytes:
+def _batches(dataset: Dataset) -> Iterator[list[dict[str, Any]]]:
+    rows = map(_row, dataset.stream())
+    while batch := list(itertools.islice(rows, _BATCH)):
+        yield batch
+
+
+def _write_csv(file: BinaryIO, kinds: Kinds, batches: Iterator[list[dict[str, Any]]]) -> None:
+    for number, batch in enumerate(batches):
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(kinds), lineterminator="\n")
+        if number == 0:
+            writer.writeheader()
+        writer.writerows(batch)
+        file.write(text.getvalue().encode())
+
+
+def _write_parquet(file: BinaryIO, kinds: Kinds, batches: Iterator[list[dict[str, Any]]]) -> None:
     try:
         pyarrow = importlib.import_module("pyarrow")
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise InvalidInput("Parquet needs pyarrow: pip install pyarrow, or write .csv.") from error
-    # A parameter may be a number in one family and a text in another; a column has one type.
-    texts = {name for name, values in columns.items() if len({isinstance(v, str) for v in values if v is not None}) > 1}
-    one_type = {n: [None if v is None else str(v) for v in vs] if n in texts else vs for n, vs in columns.items()}
-    sink = pyarrow.BufferOutputStream()
-    parquet.write_table(pyarrow.table(one_type), sink)
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+    types = {name: _arrow_type(found) for name, found in kinds.items()}
+    texts = {name for name, kind in types.items() if kind == "string"}
+    schema = pyarrow.schema([(name, getattr(pyarrow, kind)()) for name, kind in types.items()])
+    with parquet.ParquetWriter(file, schema) as writer:
+        for batch in batches:
+            rows = [{n: str(v) if n in texts and v is not None else v for n, v in row.items()} for row in batch]
+            writer.write_table(pyarrow.Table.from_pylist(rows, schema))
+
+
+def _arrow_type(kinds: set[type]) -> str:
+    """Return the one type of a column: a parameter may be a number in one family and a text in another."""
+    if not kinds:
+        return "null"
+    if kinds == {bool}:
+        return "bool_"
+    if kinds == {int}:
+        return "int64"
+    return "float64" if kinds <= {int, float} else "string"

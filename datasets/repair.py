@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from .durable_file import disk_errors, sync_folder
 from .errors import DatasetError, NewerFormat
@@ -43,11 +44,11 @@ class Repair:
     unknown: tuple[str, ...]
 
 
-def repair(folder: str | os.PathLike[str]) -> Repair:
+def repair(folder: str | os.PathLike[str], on_shard: Callable[[], None] | None = None) -> Repair:
     """Leave a dataset in which every shard is sound, and say what must be computed again.
 
     Numbers that cannot be true (:func:`verify`) are not touched: computing them again would give the same. To be called
-    while nothing writes.
+    while nothing writes. `on_shard` is called after each shard that was checked.
 
     Raises
     ------
@@ -66,7 +67,12 @@ def repair(folder: str | os.PathLike[str]) -> Repair:
             quarantined += _quarantine(root, [path, *_shard_files(root, path.stem)])
             unknown.append(path.stem)
     entries = [read_entry(path) for path in entry_paths(root)]
-    damaged = [entry for entry in entries if not _has_sound_shard(root, entry)]
+    damaged = []
+    for entry in entries:
+        if not _has_sound_shard(root, entry):
+            damaged.append(entry)
+        if on_shard:
+            on_shard()
     for entry in damaged:
         # The entry first: killed in between, the dataset is sound and the file an orphan.
         quarantined += _quarantine(root, [entry.manifest_path(root), entry.path(root)])

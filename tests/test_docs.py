@@ -1,6 +1,7 @@
 """Every command and every program in the README runs."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def blocks(language: str) -> list[str]:
 
 def commands(first_word: str) -> list[list[str]]:
     """Return the README's commands that begin with a word, without comments."""
-    lines = [line.split("#")[0].split() for block in blocks("console") for line in block.splitlines()]
+    lines = [shlex.split(line.split("#")[0]) for block in blocks("console") for line in block.splitlines()]
     return [line for line in lines if line and line[0] == first_word]
 
 
@@ -43,12 +44,14 @@ def test_make_targets_exist() -> None:
 def test_ionscreen_commands_run_in_order(tmp_path: Path) -> None:
     image = np.random.default_rng(662607).choice(3, size=(20, 20, 20), p=[0.6, 0.3, 0.1]).astype(np.uint8)
     tifffile.imwrite(tmp_path / "cathode.tif", image)
-    assert [command[1] for command in commands("ionscreen")] == ["init", "run", "solve"]
+    assert [command[1] for command in commands("ionscreen")] == ["init", "run", "solve", *["dataset"] * 5]
     for command in commands("ionscreen"):
         subprocess.run([EXECUTABLE, *command[1:]], cwd=tmp_path, check=True, capture_output=True)
         if command[1] == "init":
             make_small(tmp_path / "study" / "campaign.yaml")
     assert (tmp_path / "study" / "runs" / "demo" / "report.html").exists()
+    assert (tmp_path / "separators.h5").exists()
+    assert (tmp_path / "best.csv").exists()
 
 
 def make_small(path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..datasets import InvalidInput, IonscreenError
+from .verbs.dataset import dataset
 from .verbs.init import init
 from .verbs.report import report
 from .verbs.run import run as run_campaign
@@ -26,12 +27,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode="rich",
-    epilog="Exit codes: 0 done, 1 could not finish (run again to resume), 2 bad input, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 could not finish (run again to resume), 2 bad input, 130 interrupted; "
+    "3: dataset verify found something wrong.",
 )
 app.command()(init)
 app.command(name="run")(run_campaign)
 app.command()(solve)
 app.command()(report)
+app.add_typer(dataset, name="dataset")
 
 
 def _show_version(wanted: bool) -> None:
