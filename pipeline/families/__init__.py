@@ -5,8 +5,34 @@ from __future__ import annotations
 from .blobs import Blobs
 from .composite_cathode import CompositeCathode
 from .family import Family
+from .layered import Layered
+from .minimal_surface import MinimalSurface
+from .polycrystal import Polycrystal
+from .polymer_fibres import PolymerFibres
+from .polymer_particles import PolymerParticles
 from .sintered import Sintered
 
-__all__ = ["FAMILIES", "Blobs", "CompositeCathode", "Family", "Sintered"]
+__all__ = [
+    "FAMILIES",
+    "Blobs",
+    "CompositeCathode",
+    "Family",
+    "Layered",
+    "MinimalSurface",
+    "Polycrystal",
+    "PolymerFibres",
+    "PolymerParticles",
+    "Sintered",
+]
 
-FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Blobs, Sintered, CompositeCathode)}
+_ALL: tuple[type[Family], ...] = (
+    Blobs,
+    Sintered,
+    CompositeCathode,
+    Polycrystal,
+    PolymerParticles,
+    PolymerFibres,
+    Layered,
+    MinimalSurface,
+)
+FAMILIES: dict[str, type[Family]] = {family.name: family for family in _ALL}

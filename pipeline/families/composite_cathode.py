@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import edt
 import numpy as np
-import numpy.typing as npt
 
 from ...datasets import InvalidInput, Microstructure
 from ..porespy_session import porespy_session
-from .family import require_between, require_fits, threshold_to_fraction
+from .family import require_between, require_fits, signed_distance, threshold_to_fraction
 
 __all__ = ["CompositeCathode"]
 
@@ -69,13 +67,7 @@ class CompositeCathode:
             noise = generators.blobs(
                 list(shape), porosity=None, blobiness=list(np.mean(shape) / 40 / sigma_voxels), seed=seed
             )
-        active = threshold_to_fraction(_signed_distance(spheres), self.active_material_fraction, rng)
+        active = threshold_to_fraction(signed_distance(spheres), self.active_material_fraction, rng)
         void = threshold_to_fraction(noise, self.void_fraction, rng, among=~active)
         phases = np.where(active, 2, np.where(void, 0, 1)).astype(np.uint8)
         return Microstructure(phases, self.phase_names, voxel_size)
-
-
-def _signed_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Return the distance to the surface of `mask` in voxels, (nx, ny, nz), negative inside."""
-    distance: npt.NDArray[np.float32] = edt.edt(~mask, parallel=1) - edt.edt(mask, parallel=1)
-    return distance

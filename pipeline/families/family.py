@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Protocol
 
+import edt
 import numpy as np
 import numpy.typing as npt
 
 from ...datasets import InvalidInput, Microstructure
 
-__all__ = ["Family", "require_between", "require_fits", "threshold_to_fraction"]
+__all__ = ["Family", "require_between", "require_fits", "signed_distance", "threshold_to_fraction"]
 
 
 class Family(Protocol):
@@ -80,3 +81,9 @@ def threshold_to_fraction(
     order = np.lexsort((rng.random(places.size), field.ravel()[places]))
     chosen[places[order[:count]]] = True
     return chosen.reshape(field.shape)
+
+
+def signed_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Return the distance to the surface of `mask` in voxels, (nx, ny, nz), negative inside."""
+    distance: npt.NDArray[np.float32] = edt.edt(~mask, parallel=1) - edt.edt(mask, parallel=1)
+    return distance

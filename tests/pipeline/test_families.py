@@ -4,12 +4,14 @@ import logging
 import subprocess
 import sys
 
+import cc3d
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ionscreen.datasets import InvalidInput, Recipe
+from ionscreen.pipeline import effective_conductivity
 from ionscreen.pipeline.design import DesignOfExperiments, FamilyRange
 from ionscreen.pipeline.families import FAMILIES
 from ionscreen.pipeline.families.family import threshold_to_fraction
@@ -18,10 +20,11 @@ from ionscreen.pipeline.generation import family_of, generate
 SEED = 61803
 SHAPE = (24, 28, 32)
 VOXEL = (4e-7, 4e-7, 4e-7)
-TOLERANCE = {"blobs": 1e-4, "sintered": 0.0051, "composite_cathode": 1e-4}
+TOLERANCE = {"sintered": 0.0051}  # others meet a fraction to the voxel
+POROUS = sorted(name for name, family in FAMILIES.items() if "void_fraction" in family.__dataclass_fields__)  # type: ignore[attr-defined]
 
 
-def recipe(family: str, seed: int = SEED, **parameters: float) -> Recipe:
+def recipe(family: str, seed: int = SEED, **parameters: float | str) -> Recipe:
     return Recipe(family, parameters, SHAPE, VOXEL, seed)
 
 
@@ -51,11 +54,93 @@ for family in {sorted(FAMILIES, reverse=True)}:
     assert there == here
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", POROUS)
 @pytest.mark.parametrize("void", [0.03, 0.2, 0.45])
 def test_target_fractions_are_met(family: str, void: float) -> None:
     fractions = generate(recipe(family, void_fraction=void)).fractions()
-    assert fractions["void"] == pytest.approx(void, abs=TOLERANCE[family])
+    assert fractions["void"] == pytest.approx(void, abs=TOLERANCE.get(family, 1e-4))
+
+
+@pytest.mark.parametrize("family", ["polymer_particles", "polymer_fibres"])
+@pytest.mark.parametrize("ceramic", [0.02, 0.15, 0.3, 0.55])
+def test_ceramic_fractions_are_met(family: str, ceramic: float) -> None:
+    fractions = generate(recipe(family, ceramic_fraction=ceramic)).fractions()
+    assert fractions["ceramic"] == pytest.approx(ceramic, abs=1e-4)
+
+
+def test_fibres_lie_as_they_are_told_to() -> None:
+    """A mat conducts along x and y and not across; on average over seeds, isotropic fibres conduct alike."""
+    table = {0: 1e-3, 1: 1.0}
+    means = []
+    for tilt in (0.0, 90.0):
+        sigma = []
+        for seed in range(8):
+            parameters = {"tilt_degrees": tilt, "ceramic_fraction": 0.2, "fibre_diameter_um": 1.2}
+            made = generate(Recipe("polymer_fibres", parameters, (48, 48, 48), VOXEL, seed))
+            sigma.append([effective_conductivity(made.phases, table, axis=a, rtol=1e-3).sigma for a in range(3)])
+        means.append(np.mean(sigma, axis=0))
+    mat, isotropic = means
+    assert min(mat[:2]) > 5 * mat[2]
+    assert isotropic == pytest.approx([isotropic.mean()] * 3, rel=0.35)
+
+
+@pytest.mark.parametrize("boundary", [0.0, 0.1, 0.3])
+def test_a_polycrystal_has_its_grains_boundaries_and_pores(boundary: float) -> None:
+    made = generate(recipe("polycrystal", boundary_fraction=boundary, void_fraction=0.06, grain_diameter_um=4.0))
+    fractions = made.fractions()
+    assert fractions["grain_boundary"] == pytest.approx(boundary, abs=1e-4)
+    assert fractions["void"] == pytest.approx(0.06, abs=1e-4)
+    grains = made.grains
+    assert grains is not None
+    np.testing.assert_array_equal(grains == 0, made.phases == 0)
+    volume = np.prod(SHAPE) * np.prod(VOXEL)
+    wanted = volume / (np.pi / 6 * 4e-6**3)
+    assert np.unique(grains[grains > 0]).size == pytest.approx(wanted, abs=1)
+
+
+def test_every_grain_of_a_polycrystal_is_one_piece() -> None:
+    """Voronoi cells are convex; with the box continued periodically, none falls apart."""
+    grains = generate(recipe("polycrystal", void_fraction=0.0)).grains
+    assert grains is not None
+    threefold = cc3d.connected_components(np.tile(grains, (3, 3, 3)), connectivity=26)
+    nx, ny, nz = SHAPE
+    middle = threefold[nx : 2 * nx, ny : 2 * ny, nz : 2 * nz]
+    for grain in np.unique(grains):
+        pieces = np.unique(middle[grains == grain])
+        sizes = [np.count_nonzero(threefold == piece) for piece in pieces]
+        # A cell that the middle box cuts stands in it as several pieces, each part of a whole copy of the cell.
+        assert max(sizes) == np.count_nonzero(grains == grain)
+
+
+def test_boundary_voxels_lie_between_grains() -> None:
+    made = generate(recipe("polycrystal", boundary_fraction=0.15, void_fraction=0.0))
+    assert made.grains is not None
+    touches = np.zeros(SHAPE, bool)
+    for axis in range(3):
+        for step in (1, -1):
+            touches |= made.grains != np.roll(made.grains, step, axis)
+    assert touches[made.phases == 2].mean() > 0.9
+    assert touches[made.phases == 1].mean() < touches.mean()
+
+
+@pytest.mark.parametrize("layers", [0, 2, 4])
+def test_each_layer_has_its_porosity(layers: int) -> None:
+    made = generate(recipe("layered", first_void_fraction=0.1, last_void_fraction=0.5, layers=layers))
+    voids = (made.phases == 0).mean(axis=(1, 2))
+    count = layers or SHAPE[0]
+    wanted = np.repeat(np.linspace(0.1, 0.5, count), SHAPE[0] // count)
+    assert voids == pytest.approx(wanted, abs=1e-3)
+
+
+@pytest.mark.parametrize("surface", ["gyroid", "diamond", "primitive"])
+def test_minimal_surfaces_repeat_and_are_isotropic(surface: str) -> None:
+    """12 voxels a cell: the box of 24 x 24 x 24 holds eight equal ones, and conducts alike along the axes."""
+    given = Recipe("minimal_surface", {"surface": surface, "cell_size_um": 4.8}, (24, 24, 24), VOXEL, SEED)
+    phases = generate(given).phases
+    # Equal values are told apart at random, so that a voxel on the surface may fall to either side.
+    assert np.mean(phases != np.roll(phases, 12, axis=1)) < 0.01
+    sigma = [effective_conductivity(phases, {0: 0.0, 1: 1.0}, voxel_size=VOXEL, axis=axis).sigma for axis in range(3)]
+    assert sigma == pytest.approx([np.mean(sigma)] * 3, rel=0.05)
 
 
 @pytest.mark.parametrize("active", [0.1, 0.45, 0.7])
@@ -98,6 +183,14 @@ def test_threshold_takes_the_lowest_values(fraction: float, share: float, seed: 
         ("sintered", {"pore_diameter_um": 0.1}, "pore_diameter_um"),
         ("composite_cathode", {"active_material_fraction": 0.74, "void_fraction": 0.3}, "electrolyte"),
         ("composite_cathode", {"particle_diameter_um": -1.0}, "particle_diameter_um"),
+        ("polycrystal", {"boundary_fraction": 0.5, "void_fraction": 0.45}, "electrolyte"),
+        ("polycrystal", {"grain_diameter_um": 20.0}, "grain_diameter_um"),
+        ("polymer_particles", {"ceramic_fraction": 0.9}, "ceramic_fraction"),
+        ("polymer_fibres", {"tilt_degrees": 120.0}, "tilt_degrees"),
+        ("layered", {"layers": 1}, "layers"),
+        ("layered", {"layers": 2.5}, "layers"),
+        ("layered", {"layers": 500}, "layers"),
+        ("minimal_surface", {"surface": "lidinoid"}, "lidinoid"),
     ],
 )
 def test_impossible_recipes_are_refused_by_field(family: str, parameters: dict[str, float], named: str) -> None:
