@@ -63,7 +63,7 @@ def open_shard(folder: Path, entry: ManifestEntry) -> Iterator[h5py.File]:
 def check_hash(folder: Path, entry: ManifestEntry) -> None:
     """Raise DatasetError unless the file holds exactly the bytes that were written."""
     path = entry.path(folder)
-    cure = f"remove it and {entry.manifest_path(folder)}, and run the campaign again to compute its samples"
+    cure = f"'ionscreen dataset repair {folder}' moves it aside, and the campaign, run again, computes its samples"
     if not path.is_file():
         raise DatasetError(f"{path}: this shard is missing; {cure}.")
     if _file_digest(path) != entry.blake2b:

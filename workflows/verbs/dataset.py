@@ -267,7 +267,8 @@ def _count(number: int, what: str) -> str:
 
 
 def _size(number: int) -> str:
-    return f"{number / 1e6:,.1f} MB" if number < 1e9 else f"{number / 1e9:,.2f} GB"
+    unit, scale = ("kB", 1e3) if number < 1e6 else ("MB", 1e6) if number < 1e9 else ("GB", 1e9)
+    return f"{number / scale:,.1f} {unit}"
 
 
 def _listed(counts: Any) -> str:
