@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...datasets import Microstructure
-from ..porespy_session import porespy_session
 from .family import require_between, require_fits, threshold_to_fraction
+from .noise import filtered_noise
 
 __all__ = ["Blobs"]
 
@@ -44,11 +44,6 @@ class Blobs:
         self, shape: tuple[int, int, int], voxel_size: tuple[float, float, float], seed: int
     ) -> Microstructure:
         """Return the microstructure; periodic in all directions."""
-        sigma_voxels = self.blob_size_um * 1e-6 / np.array(voxel_size) / np.sqrt(8)
-        with porespy_session() as generators:
-            # PoreSpy filters with sigma = mean(shape) / (40 blobiness).
-            noise = generators.blobs(
-                list(shape), porosity=None, blobiness=list(np.mean(shape) / 40 / sigma_voxels), seed=seed
-            )
+        noise = filtered_noise(self.blob_size_um, shape, voxel_size, seed)
         void = threshold_to_fraction(noise, self.void_fraction, np.random.default_rng(seed))
         return Microstructure((~void).astype(np.uint8), self.phase_names, voxel_size)

@@ -10,6 +10,7 @@ import numpy as np
 from ...datasets import InvalidInput, Microstructure
 from ..porespy_session import porespy_session
 from .family import require_between, require_fits, signed_distance, threshold_to_fraction
+from .noise import filtered_noise
 
 __all__ = ["CompositeCathode"]
 
@@ -59,14 +60,11 @@ class CompositeCathode:
         """Return the microstructure."""
         rng = np.random.default_rng(seed)
         radius = max(2, round(self.particle_diameter_um * 1e-6 / (2 * max(voxel_size))))
-        sigma_voxels = self.void_size_um * 1e-6 / np.array(voxel_size) / np.sqrt(8)
         with porespy_session() as generators:
             spheres = generators.random_spheres(
                 list(shape), r=radius, phi=0.6, edges="extended", clearance=-(radius // 3), seed=seed
             )
-            noise = generators.blobs(
-                list(shape), porosity=None, blobiness=list(np.mean(shape) / 40 / sigma_voxels), seed=seed
-            )
+        noise = filtered_noise(self.void_size_um, shape, voxel_size, seed)
         active = threshold_to_fraction(signed_distance(spheres), self.active_material_fraction, rng)
         void = threshold_to_fraction(noise, self.void_fraction, rng, among=~active)
         phases = np.where(active, 2, np.where(void, 0, 1)).astype(np.uint8)

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...datasets import InvalidInput, Microstructure
-from ..porespy_session import porespy_session
 from .family import require_between, require_fits, threshold_to_fraction
+from .noise import filtered_noise
 
 __all__ = ["Layered"]
 
@@ -60,11 +60,7 @@ class Layered:
     ) -> Microstructure:
         """Return the microstructure; periodic along y and z."""
         rng = np.random.default_rng(seed)
-        sigma_voxels = self.blob_size_um * 1e-6 / np.array(voxel_size) / np.sqrt(8)
-        with porespy_session() as generators:
-            noise = generators.blobs(
-                list(shape), porosity=None, blobiness=list(np.mean(shape) / 40 / sigma_voxels), seed=seed
-            )
+        noise = filtered_noise(self.blob_size_um, shape, voxel_size, seed)
         count = round(self.layers) or shape[0]
         # Place of each voxel's layer, from 0 at the first to 1 at the last.
         place = (np.arange(shape[0]) * count // shape[0]) / max(1, count - 1)
