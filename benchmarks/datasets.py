@@ -86,7 +86,8 @@ OPEN: dict[str, Any] = {}
 
 def voxels(sample: Sample) -> Volume:
     """Return the voxels of a sample that has some."""
-    assert sample.microstructure is not None
+    if sample.microstructure is None:
+        raise SystemExit(f"sample {sample.id} came back without its voxels")
     return sample.microstructure.phases
 
 
@@ -203,7 +204,8 @@ def compare_stores(folder: Path, volumes: Sequence[Volume]) -> None:
         path = folder / store.name.replace(" ", "-")
         write = seconds(lambda store=store, path=path: store.write(path, volumes))  # type: ignore[misc]
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / len(volumes) / 1e3
-        assert all(np.array_equal(a, b) for a, b in zip(sorted_by_bytes(store.read_all(path)), SORTED, strict=True))
+        if not all(np.array_equal(a, b) for a, b in zip(sorted_by_bytes(store.read_all(path)), SORTED, strict=True)):
+            raise SystemExit(f"{store.name} gave back other voxels than were written")
         read = best(lambda store=store, path=path: [None for _ in store.read_all(path)])  # type: ignore[misc]
         one = best(lambda store=store, path=path: [store.read_one(path, n) for n in order])  # type: ignore[misc]
         print(
@@ -258,7 +260,8 @@ def measure_large(folder: Path, count: int) -> None:
     print(f"| open | {best(lambda: Dataset(path)):.2f} |")
     print(f"| info | {best(lambda: info(path)):.2f} |")
     print(f"| resume scan: open, and what is missing | {best(lambda: Dataset(path).missing(wanted)):.2f} |")
-    assert len(Dataset(path).missing(wanted)) == 1000
+    if len(Dataset(path).missing(wanted)) != 1000:
+        raise SystemExit("the resume scan did not find the 1000 samples that are missing")
     print(f"| labels, first time in a process | {seconds(lambda: Dataset(path).labels('ionic')):.1f} |")
     print(f"| labels, again | {best(lambda: Dataset(path).labels('ionic'), 1):.1f} |", flush=True)
     measure_exports(path, folder)

@@ -1,6 +1,6 @@
 """What a structure of each family costs, against solving it along one axis to the default accuracy.
 
-Run as ``python benchmarks/generators.py``; prints the table of docs/benchmarks.md. Takes about four minutes.
+Run as ``python benchmarks/generators.py``; prints the table of docs/benchmarks.md. Takes a few minutes.
 """
 
 from __future__ import annotations
