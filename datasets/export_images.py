@@ -101,8 +101,8 @@ def export_xdmf(dataset: Dataset, path: str | os.PathLike[str]) -> int:
     index = Path(path)
     heavy = index.with_suffix(".h5")
     count = 0
-    # Index within voxels: it is renamed first, which matters less than that neither is there if the other fails.
-    with new_hdf5(heavy) as (file, sink), new_file(index) as text:
+    # The voxels are finished first, so that no index is left of voxels that could not be written.
+    with new_file(index) as text, new_hdf5(heavy) as (file, sink):
         text.write(_XDMF_HEAD)
         for sample_id, structure in _structures(dataset):
             voxels = np.ascontiguousarray(structure.phases.T)

@@ -51,7 +51,8 @@ class Microstructure:
                 f"{', '.join(self.phase_names)}."
             )
         grains = self.grains
-        if grains is not None and (grains.dtype != np.uint32 or grains.shape != phases.shape):
+        is_sound = isinstance(grains, np.ndarray) and grains.dtype == np.uint32 and grains.shape == phases.shape
+        if grains is not None and not is_sound:
             raise InvalidInput(f"grains must be a uint32 array of shape {phases.shape} like phases, or None.")
         if len(self.voxel_size) != 3 or not all(np.isfinite(h) and h > 0 for h in self.voxel_size):
             raise InvalidInput(f"voxel_size must be three positive lengths in metres, not {self.voxel_size!r}.")

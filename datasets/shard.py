@@ -81,7 +81,7 @@ def write_shard(folder: str | os.PathLike[str], samples: Iterable[Sample]) -> Sh
     Raises
     ------
     InvalidInput
-        If there are no samples, their shapes differ, or one stands there twice.
+        If there are no samples, their shapes differ, one stands there twice, or a descriptor is not finite.
     DatasetError
         If the disk is full or the folder cannot be written.
     """
@@ -115,11 +115,14 @@ def _check(samples: Sequence[Sample]) -> None:
         raise InvalidInput(
             f"Samples of one shard must share a shape, these have {sorted(shapes)}; write one shard for each."
         )
+    for name, value in (pair for sample in samples for pair in sample.descriptors.items()):
+        if not np.isfinite(value):
+            raise InvalidInput(f"The descriptor {name!r} is {value}; leave out what is not a finite number.")
     if "" in _transports(samples):
         raise InvalidInput("A label's transport needs a name.")
     for label in (label for sample in samples for label in sample.labels.values()):
-        if label.potential is not None and label.potential.shape[1:] not in shapes:
-            raise InvalidInput(f"Label.potential has shape {label.potential.shape}, not (3, nx, ny, nz).")
+        if label.potential is not None and label.potential.shape not in {(3, *shape) for shape in shapes}:
+            raise InvalidInput(f"Label.potential has shape {label.potential.shape}, not (3, nx, ny, nz) of its recipe.")
         if label.connected is not None and label.connected.shape not in shapes:
             raise InvalidInput(f"Label.connected has shape {label.connected.shape}, its microstructure {shapes.pop()}.")
 

@@ -44,6 +44,9 @@ class Transport:
     grain_boundary_resistance: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        # A contact has no direction: both orders of its phases are the same key, also when read back.
+        contacts = {(min(pair), max(pair)): value for pair, value in self.interface_resistance.items()}
+        object.__setattr__(self, "interface_resistance", contacts)
         for phase, sigma in self.conductivity.items():
             if not math.isfinite(sigma) or sigma < 0:
                 raise InvalidInput(
@@ -92,7 +95,7 @@ class Transport:
         """Return plain JSON types."""
         described: dict[str, Any] = {"name": self.name, "conductivity_S_per_m": dict(self.conductivity)}
         if self.interface_resistance:
-            contacts = sorted([*sorted(pair), value] for pair, value in self.interface_resistance.items())
+            contacts = sorted([a, b, value] for (a, b), value in self.interface_resistance.items())
             described["interface_resistance_Ohm_m2"] = contacts
         if self.grain_boundary_resistance:
             described["grain_boundary_resistance_Ohm_m2"] = dict(self.grain_boundary_resistance)

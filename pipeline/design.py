@@ -15,7 +15,7 @@ from .generation import family_of
 
 __all__ = ["DesignOfExperiments", "FamilyRange"]
 
-Range = float | tuple[float, float]
+Range = float | str | tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class FamilyRange:
     family
         Name of the family.
     parameters
-        Parameter -> value, or (low, high) sampled evenly; parameters left out keep their defaults.
+        Parameter -> value, or (low, high) sampled evenly, or a text; parameters left out keep their defaults.
     weight
         Share of the recipes, relative to the other families' weights.
 
@@ -50,22 +50,31 @@ class FamilyRange:
                     f"Family {self.family!r}: {name} goes from {low:g} to {high:g}; put the lower first."
                 )
         for corner in (0, 1):
-            family_of(self.family, {name: ends[corner] for name, ends in self.ranges().items()})
+            family_of(self.family, self.corner(corner))
+
+    def corner(self, end: int) -> dict[str, float | str]:
+        """Return the parameters with each range at its lower (0) or upper (1) end."""
+        return {**self._texts(), **{name: ends[end] for name, ends in self.ranges().items()}}
+
+    def _texts(self) -> dict[str, str]:
+        return {name: value for name, value in self.parameters.items() if isinstance(value, str)}
 
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """Return parameter -> (low, high), in alphabetical order."""
+        """Return parameter -> (low, high) of those that are numbers, in alphabetical order."""
         return {
             name: (value if isinstance(value, tuple) else (value, value))
             for name, value in sorted(self.parameters.items())
+            if not isinstance(value, str)
         }
 
-    def at(self, unit: npt.NDArray[np.float64]) -> dict[str, float]:
+    def at(self, unit: npt.NDArray[np.float64]) -> dict[str, float | str]:
         """Return the parameters at a point of the unit cube, (d,), to 6 significant digits."""
         ranges = self.ranges()
-        return {
+        numbers = {
             name: float(f"{low + u * (high - low):.6g}")
             for u, (name, (low, high)) in zip(unit, ranges.items(), strict=True)
         }
+        return {**self._texts(), **numbers}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +104,7 @@ class DesignOfExperiments:
             raise InvalidInput("The design has no family; list at least one under families.")
         for spec in self.families:
             for corner in (0, 1):
-                parameters = {name: ends[corner] for name, ends in spec.ranges().items()}
-                family_of(spec.family, parameters).check(self.shape, self.voxel_size)
+                family_of(spec.family, spec.corner(corner)).check(self.shape, self.voxel_size)
 
     def recipes(self, start: int, stop: int) -> Iterator[Recipe]:
         """Yield the recipes start .. stop - 1; the same whatever the slices a stream is read in."""

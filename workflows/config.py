@@ -50,11 +50,11 @@ class StructureConfig(_Block):
 
 
 class FamilyConfig(_Block):
-    """One family with its parameters: a number each, or [low, high]."""
+    """One family with its parameters: a number each, [low, high], or a text where the family wants one."""
 
     family: str
     weight: Positive = 1.0
-    parameters: dict[str, float | tuple[float, float]] = {}
+    parameters: dict[str, float | str | tuple[float, float]] = {}
 
 
 class TransportConfig(_Block):

@@ -23,8 +23,9 @@ class Layered:
     first_void_fraction, last_void_fraction
         In the first and the last layer; each layer of voxels meets its own to the voxel.
     layers
-        Number of layers of equal thickness, a whole number; between the outer ones the fraction changes in equal steps.
-        0 for a change with every layer of voxels: a graded structure.
+        Number of layers of equal thickness, rounded to a whole number, so that a design may give a range; between the
+        outer ones the fraction changes in equal steps. Below 2 it changes with every layer of voxels: a graded
+        structure.
     blob_size_um
         As that of :class:`~ionscreen.pipeline.families.blobs.Blobs`, µm.
     """
@@ -41,11 +42,6 @@ class Layered:
         require_between(self, "last_void_fraction", 0.0, 0.95)
         require_between(self, "layers", 0, 1000)
         require_between(self, "blob_size_um", 1e-3, 1e3)
-        if self.layers != round(self.layers) or self.layers == 1:
-            raise InvalidInput(
-                f"Family {self.name!r}: layers is {self.layers!r}; give 0 for a graded structure, or a whole number "
-                "from 2."
-            )
 
     def check(self, shape: tuple[int, int, int], voxel_size: tuple[float, float, float]) -> None:
         """Raise InvalidInput if blobs are under a voxel or over half the box, or layers thinner than a voxel."""
@@ -61,7 +57,8 @@ class Layered:
         """Return the microstructure; periodic along y and z."""
         rng = np.random.default_rng(seed)
         noise = filtered_noise(self.blob_size_um, shape, voxel_size, seed)
-        count = round(self.layers) or shape[0]
+        count = round(self.layers)
+        count = count if count >= 2 else shape[0]
         # Place of each voxel's layer, from 0 at the first to 1 at the last.
         place = (np.arange(shape[0]) * count // shape[0]) / max(1, count - 1)
         fractions = self.first_void_fraction + place * (self.last_void_fraction - self.first_void_fraction)

@@ -4,18 +4,20 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from contextlib import contextmanager
 from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 
-from ionscreen.datasets import Dataset, InvalidInput, Transport, write_shard
+from ionscreen.datasets import Dataset, DatasetError, InvalidInput, Transport, export_images, write_shard
 from ionscreen.datasets.export_bpx import export_bpx
 from ionscreen.datasets.export_hdf5 import export_hdf5
 from ionscreen.datasets.export_images import export_tiff, export_vti, export_xdmf
 from ionscreen.datasets.export_npz import export_npz
 from ionscreen.datasets.export_table import export_table, table
+from ionscreen.datasets.safe_file import new_hdf5
 
 from .samples import full_sample, make_label, make_sample
 
@@ -79,6 +81,19 @@ def test_a_full_disk_ends_an_export_with_one_sentence(dataset, tmp_path):
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "one.h5").exists()
     assert not list(tmp_path.glob(".one*"))
+
+
+def test_no_index_is_left_of_voxels_that_could_not_be_written(dataset, tmp_path, monkeypatch):
+    @contextmanager
+    def full_at_the_end(path):
+        with new_hdf5(path) as opened:
+            yield opened
+            raise DatasetError("the disk is full")
+
+    monkeypatch.setattr(export_images, "new_hdf5", full_at_the_end)
+    with pytest.raises(DatasetError, match="full"):
+        export_xdmf(one_shape(dataset), tmp_path / "all.xdmf")
+    assert not list(tmp_path.glob("*all.*"))
 
 
 def structures(dataset):

@@ -1,12 +1,14 @@
 """The specification names every field, and a reader without this package understands a shard."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 
-from ionscreen.datasets import Dataset
+from ionscreen.datasets import Dataset, InvalidInput, Transport, write_shard
 from ionscreen.datasets.fields import (
     DESCRIPTOR_FIELDS,
     GRAIN_FIELDS,
@@ -17,6 +19,8 @@ from ionscreen.datasets.fields import (
     VOXEL_FIELDS,
 )
 from ionscreen.datasets.manifest import read_manifest
+
+from .samples import SHAPE, make_sample
 
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "format.md"
 SYMBOLS = {"axis": "3"}
@@ -57,3 +61,28 @@ def test_every_dataset_is_chunked_checked_and_described(folder):
                 assert {"units", "long_name"} <= set(dataset.attrs)
                 assert dataset.dtype.kind != "O"
                 assert dataset.ndim < 4 or dataset.chunks == (1, *dataset.shape[1:])
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda s: replace(s, descriptors={"tortuosity": np.inf}), "tortuosity"),
+        (
+            lambda s: replace(s, labels={"ionic": replace(s.labels["ionic"], potential=np.zeros((2, *SHAPE)))}),
+            "potential",
+        ),
+        (lambda s: replace(s, microstructure=replace(s.microstructure, grains=[1, 2])), "grains"),
+        (lambda s: replace(s, microstructure=replace(s.microstructure, grains=np.ones(SHAPE, "u1"))), "grains"),
+        (lambda s: Transport("ionic", {"a": 1.0}, {("a", "b"): -1.0}), "-1.0"),
+        (lambda s: Transport("ionic", {"a": 1.0}, {}, {"a": np.nan}), "nan"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_by_field(tmp_path, change, named):
+    with pytest.raises(InvalidInput, match=named):
+        write_shard(tmp_path / "new", [change(make_sample(0))])
+    assert not (tmp_path / "new" / "manifest").exists()
+
+
+def test_a_contact_has_no_direction():
+    one, other = (Transport("ionic", {"a": 1.0, "b": 2.0}, {pair: 3.0}) for pair in (("a", "b"), ("b", "a")))
+    assert one == other == Transport.from_dict(json.loads(json.dumps(other.to_dict())))

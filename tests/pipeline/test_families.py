@@ -123,11 +123,11 @@ def test_boundary_voxels_lie_between_grains() -> None:
     assert touches[made.phases == 1].mean() < touches.mean()
 
 
-@pytest.mark.parametrize("layers", [0, 2, 4])
-def test_each_layer_has_its_porosity(layers: int) -> None:
+@pytest.mark.parametrize("layers", [0, 1, 2, 4, 3.7])
+def test_each_layer_has_its_porosity(layers: float) -> None:
     made = generate(recipe("layered", first_void_fraction=0.1, last_void_fraction=0.5, layers=layers))
     voids = (made.phases == 0).mean(axis=(1, 2))
-    count = layers or SHAPE[0]
+    count = round(layers) if layers >= 2 else SHAPE[0]
     wanted = np.repeat(np.linspace(0.1, 0.5, count), SHAPE[0] // count)
     assert voids == pytest.approx(wanted, abs=1e-3)
 
@@ -187,8 +187,7 @@ def test_threshold_takes_the_lowest_values(fraction: float, share: float, seed: 
         ("polycrystal", {"grain_diameter_um": 20.0}, "grain_diameter_um"),
         ("polymer_particles", {"ceramic_fraction": 0.9}, "ceramic_fraction"),
         ("polymer_fibres", {"tilt_degrees": 120.0}, "tilt_degrees"),
-        ("layered", {"layers": 1}, "layers"),
-        ("layered", {"layers": 2.5}, "layers"),
+        ("layered", {"layers": -1}, "layers"),
         ("layered", {"layers": 500}, "layers"),
         ("minimal_surface", {"surface": "lidinoid"}, "lidinoid"),
     ],
@@ -224,6 +223,22 @@ def test_the_stream_keeps_shares_and_ranges_and_never_repeats() -> None:
     assert voids.min() >= 0.2
     assert voids.max() <= 0.6
     assert np.diff(voids).max() < 3 * 0.4 / 200
+
+
+def test_every_point_between_possible_ends_is_possible() -> None:
+    """Also of parameters that are counts, and with texts, which have no ends."""
+    families = [
+        FamilyRange(family="layered", parameters={"layers": (0, 8)}),
+        FamilyRange(family="minimal_surface", parameters={"surface": "diamond", "void_fraction": (0.2, 0.6)}),
+    ]
+    recipes = list(design(families=families).recipes(0, 24))
+    assert {r.parameters["surface"] for r in recipes if r.family == "minimal_surface"} == {"diamond"}
+    for made in map(generate, recipes):
+        assert made.shape == SHAPE
+    with pytest.raises(InvalidInput, match="lidinoid"):
+        FamilyRange(family="minimal_surface", parameters={"surface": "lidinoid"})
+    with pytest.raises(InvalidInput, match="void_fraction"):
+        FamilyRange(family="blobs", parameters={"void_fraction": "half"})
 
 
 def test_streams_and_seeds_share_no_structure() -> None:

@@ -213,12 +213,19 @@ def _chosen(
     for name in status:
         if name not in known:
             raise InvalidInput(f"--status {name!r} is none; choose {', '.join(known)}.")
-    try:
-        low, high = (float(part) for part in relative.split(",")) if relative else (float("-inf"), float("inf"))
-    except ValueError as error:
-        raise InvalidInput(f"--relative {relative!r} is no range; give two numbers as 0.1,0.5.") from error
+    low, high = _range(relative) if relative else (float("-inf"), float("inf"))
     wanted = [known[name] for name in status] or list(Status)
     return whole.where(transport, axis, wanted, families or None, (low, high))
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+        if low <= high:
+            return low, high
+    except ValueError:
+        pass
+    raise InvalidInput(f"--relative {text!r} is no range; give two numbers, the lower first, as 0.1,0.5.")
 
 
 def _write(kind: str, chosen: Dataset, target: Path, transport: str, axis: int) -> None:
