@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 # The tests' samples, mutations and hostile files; at the end, so that the root's bare folders hide no library.
@@ -94,7 +95,7 @@ def hostile(folder: Path, count: int = 10_000) -> str:
 def read(folder: Path, data: bytes, entry: ManifestEntry) -> str:
     """Read a forged shard and say how that ended."""
     digest = hashlib.blake2b(data, digest_size=32).hexdigest()
-    changed = ManifestEntry(entry.shard, digest, entry.ids, entry.summary)
+    changed = replace(entry, blake2b=digest)
     for name in ("shards", "manifest"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     changed.path(folder).write_bytes(data)

@@ -15,7 +15,7 @@ from .errors import InvalidInput
 from .label import Status
 from .manifest import ManifestEntry, create_folders, read_manifest
 from .sample import Sample
-from .shard_reader import open_shard, read_labels, read_sample, read_samples
+from .shard_reader import check_present, open_shard, read_labels, read_one, read_samples
 
 __all__ = ["Dataset"]
 
@@ -110,8 +110,7 @@ class Dataset:
             If its shard is missing, damaged, foreign or of a newer format.
         """
         entry, row = self._place(sample_id)
-        with open_shard(self.folder, entry) as file:
-            return read_sample(file, row)
+        return read_one(self.folder, entry, row)
 
     def _place(self, sample_id: str) -> tuple[ManifestEntry, int]:
         if sample_id not in self._places:
@@ -237,7 +236,9 @@ class Dataset:
         return [sample_id for sample_id in dict.fromkeys(ids) if sample_id not in self._places]
 
     def labels(self, transport: str) -> dict[str, npt.NDArray[Any]]:
-        """Return the labels of all samples that have one for a transport, sorted by id; no voxels are read.
+        """Return the labels of all samples that have one for a transport, sorted by id.
+
+        They stand in the manifest; only shards that an earlier ionscreen wrote are opened for them.
 
         Returns
         -------
@@ -251,18 +252,22 @@ class Dataset:
         InvalidInput
             If no sample is labelled for this transport, though there are samples.
         DatasetError
-            If a shard is missing, damaged, foreign or of a newer format.
+            If a shard is missing, or one that has to be opened is damaged, foreign or of a newer format.
         """
         if self._ids and transport not in self.transports:
             known = ", ".join(self.transports) or "none"
             raise InvalidInput(f"{self.folder}: no sample is labelled for {transport!r}; the transports are: {known}.")
+        check_present(self.folder, self._entries)
         parts = [self._labels_of(entry, transport) for entry in self._entries if transport in entry.transports]
         table = {key: np.concatenate([part[key] for part in (parts or [_NO_LABELS])]) for key in _NO_LABELS}
         order = np.argsort(table["id"])
         return {key: values[order] for key, values in table.items()}
 
     def _labels_of(self, entry: ManifestEntry, transport: str) -> dict[str, npt.NDArray[Any]]:
-        with open_shard(self.folder, entry) as file:
-            table = read_labels(file, transport)
+        if entry.table is not None:
+            table = entry.table.columns(entry.ids, transport)
+        else:
+            with open_shard(self.folder, entry) as file:
+                table = read_labels(file, transport)
         here = np.array([self._is_at(str(sample), entry) for sample in table["id"]], dtype=bool)
         return {key: values[here] for key, values in table.items()}

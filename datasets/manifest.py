@@ -7,10 +7,12 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, Sequence
 
 from .durable_file import disk_errors, write_durably
 from .errors import DatasetError, NewerFormat
+from .label_table import LabelTable
+from .sample import Sample
 from .summary import Summary
 
 __all__ = [
@@ -24,7 +26,8 @@ __all__ = [
 ]
 
 ENCODING_TYPE = "ionscreen-manifest-entry"
-ENCODING_VERSION = 1
+ENCODING_VERSION = 2
+TABLE_SINCE = 2  # the version from which an entry holds the numbers of the labels
 MANIFEST_FOLDER = "manifest"
 SHARD_FOLDER = "shards"
 _HEX32 = re.compile(r"[0-9a-f]{32}\Z")
@@ -50,12 +53,25 @@ class ManifestEntry:
         The samples in the order of the file.
     summary
         What they are, in counts.
+    table
+        Their families and labels; None if the entry is of version 1, which left them to the shard.
     """
 
     shard: str
     blake2b: str
     ids: tuple[str, ...]
     summary: Summary
+    table: LabelTable | None
+
+    @classmethod
+    def of(cls, blake2b: str, samples: Sequence[Sample]) -> ManifestEntry:
+        """Return the entry of a file with this digest and these samples; of those, :meth:`Sample.outline` is enough."""
+        ids = tuple(sample.id for sample in samples)
+        return cls(shard_name(ids), blake2b, ids, Summary.of(samples), LabelTable.of(samples))
+
+    def agrees(self, true: ManifestEntry) -> bool:
+        """Return whether this entry says of its samples what another one, made from the shard, says."""
+        return self.summary == true.summary and self.table in (None, true.table)
 
     @property
     def transports(self) -> tuple[str, ...]:
@@ -74,11 +90,12 @@ class ManifestEntry:
         """Publish the shard: from here on it belongs to the dataset."""
         content = {
             "encoding-type": ENCODING_TYPE,
-            "encoding-version": ENCODING_VERSION,
+            "encoding-version": ENCODING_VERSION if self.table else TABLE_SINCE - 1,
             "shard": self.shard,
             "blake2b": self.blake2b,
             "ids": self.ids,
             "summary": self.summary.to_dict(),
+            **(self.table.to_dict() if self.table else {}),
         }
         write_durably(self.manifest_path(folder), sealed(content))
 
@@ -156,11 +173,13 @@ def _parse(content: Mapping[str, Any], path: Path) -> ManifestEntry:
             f"{path}: written in format {content['encoding-version']} by a newer ionscreen, this one reads format "
             f"{ENCODING_VERSION}; update ionscreen."
         )
-    ids = tuple(content["ids"])
-    entry = ManifestEntry(content["shard"], content["blake2b"], ids, Summary.from_dict(content["summary"]))
+    ids, version = tuple(content["ids"]), content["encoding-version"]
+    table = LabelTable.from_dict(content, len(ids)) if version >= TABLE_SINCE else None
+    entry = ManifestEntry(content["shard"], content["blake2b"], ids, Summary.from_dict(content["summary"]), table)
     sound = (
         content["encoding-type"] == ENCODING_TYPE
-        and content["encoding-version"] == ENCODING_VERSION
+        and version in range(1, ENCODING_VERSION + 1)
+        and (table is None or table.records.keys() == entry.summary.status.keys())
         and all(_HEX32.match(sample) for sample in ids)
         and len(set(ids)) == len(ids) > 0
         and _HEX64.match(entry.blake2b)

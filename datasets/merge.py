@@ -57,7 +57,7 @@ def merge(
 def _add(target: Path, source: Path, entry: ManifestEntry, known: set[str]) -> None:
     new = [row for row, sample in enumerate(entry.ids) if sample not in known]
     with open_shard(source, entry) as file:
-        is_newest = file.attrs["encoding-version"] == ENCODING_VERSION
+        is_newest = file.attrs["encoding-version"] == ENCODING_VERSION and entry.table is not None
     if len(new) == len(entry.ids) and is_newest:
         check_hash(source, entry)
         with disk_errors(entry.path(source)):

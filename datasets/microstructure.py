@@ -33,7 +33,8 @@ class Microstructure:
     Raises
     ------
     InvalidInput
-        If an array is not three-dimensional or of another type, is empty, or holds a phase without a name.
+        If an array is not three-dimensional or of another type, is empty, or holds a phase without a name, or two
+        phases share one.
     """
 
     phases: npt.NDArray[np.uint8]
@@ -50,6 +51,8 @@ class Microstructure:
                 f"phases holds the value {int(phases.max())}, but only {len(self.phase_names)} phases are named: "
                 f"{', '.join(self.phase_names)}."
             )
+        if len(set(self.phase_names)) < len(self.phase_names):
+            raise InvalidInput(f"phase_names gives one name to two phases: {', '.join(self.phase_names)}.")
         grains = self.grains
         is_sound = isinstance(grains, np.ndarray) and grains.dtype == np.uint32 and grains.shape == phases.shape
         if grains is not None and not is_sound:

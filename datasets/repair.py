@@ -15,7 +15,7 @@ from .manifest import (
     entry_paths,
     read_entry,
 )
-from .shard_reader import check_hash, open_shard, recover_entry
+from .shard_reader import check_hash, open_shard, read_outlines, recover_entry
 
 __all__ = ["Repair", "repair"]
 
@@ -31,7 +31,7 @@ class Repair:
     quarantined
         Files moved to the folder ``quarantine/`` of the dataset.
     restored
-        Names of shards whose manifest entry was damaged and could be made again from the shard.
+        Names of shards whose manifest entry was damaged, or said what the shard does not, and was made again from it.
     recompute
         Ids of the samples that are gone, sorted.
     unknown
@@ -69,8 +69,12 @@ def repair(folder: str | os.PathLike[str], on_shard: Callable[[], None] | None =
     entries = [read_entry(path) for path in entry_paths(root)]
     damaged = []
     for entry in entries:
-        if not _has_sound_shard(root, entry):
+        true = _told_by_shard(root, entry)
+        if true is None:
             damaged.append(entry)
+        elif not entry.agrees(true):
+            true.write(root)
+            restored.append(entry.shard)
         if on_shard:
             on_shard()
     for entry in damaged:
@@ -91,15 +95,16 @@ def _is_sound(path: Path) -> bool:
     return True
 
 
-def _has_sound_shard(folder: Path, entry: ManifestEntry) -> bool:
+def _told_by_shard(folder: Path, entry: ManifestEntry) -> ManifestEntry | None:
+    """Return the entry that a sound shard deserves, None if the shard is not sound."""
     try:
         check_hash(folder, entry)
-        with open_shard(folder, entry):
-            return True
+        with open_shard(folder, entry) as file:
+            return ManifestEntry.of(entry.blake2b, read_outlines(file, entry.ids))
     except NewerFormat:
         raise
     except DatasetError:
-        return False
+        return None
 
 
 def _shard_files(folder: Path, shard: str) -> list[Path]:

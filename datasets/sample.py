@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Mapping
 
 from .label import Label
@@ -40,3 +40,8 @@ class Sample:
     def id(self) -> str:
         """The recipe's digest."""
         return self.recipe.id
+
+    def outline(self) -> Sample:
+        """Return this sample without its voxels: what a manifest entry is made from."""
+        labels = {name: replace(label, connected=None, potential=None) for name, label in self.labels.items()}
+        return replace(self, microstructure=None, labels=labels)

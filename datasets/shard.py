@@ -34,9 +34,8 @@ from .fields import (
     Field,
 )
 from .label import Label
-from .manifest import ManifestEntry, create_folders, shard_name
+from .manifest import ManifestEntry, create_folders
 from .sample import Sample
-from .summary import Summary
 
 __all__ = ["ShardReceipt", "group_name", "write_shard"]
 
@@ -89,9 +88,7 @@ def write_shard(folder: str | os.PathLike[str], samples: Iterable[Sample]) -> Sh
     ordered = sorted(samples, key=lambda sample: sample.id)
     _check(ordered)
     image = _image(ordered)
-    ids = tuple(sample.id for sample in ordered)
-    digest = hashlib.blake2b(image, digest_size=32).hexdigest()
-    entry = ManifestEntry(shard_name(ids), digest, ids, Summary.of(ordered))
+    entry = ManifestEntry.of(hashlib.blake2b(image, digest_size=32).hexdigest(), ordered)
     create_folders(root)
     # The order matters: an entry only ever names a file that is already safe on disk.
     write_durably(entry.path(root), image)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+from collections import OrderedDict
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, Mapping
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
 import h5py
@@ -19,16 +19,24 @@ from .durable_file import disk_errors
 from .errors import DatasetError
 from .fields import TRANSPORTS
 from .label import Label
-from .manifest import ManifestEntry, shard_name
+from .manifest import SHARD_FOLDER, ManifestEntry, shard_name
 from .microstructure import Microstructure
 from .recipe import Recipe
 from .sample import Sample
 from .shard import group_name
 from .shard_schema import check_schema, read_ids, read_transport_groups
-from .summary import Summary
 from .transport import Transport
 
-__all__ = ["check_hash", "open_shard", "read_labels", "read_sample", "read_samples", "recover_entry"]
+__all__ = [
+    "check_hash",
+    "check_present",
+    "open_shard",
+    "read_labels",
+    "read_one",
+    "read_outlines",
+    "read_samples",
+    "recover_entry",
+]
 
 _NUMBERS = ("sigma", "upper_bound", "error_estimate", "status", "iterations", "seconds")
 _HEAP = b"GCOL\x01"
@@ -55,7 +63,7 @@ def open_shard(folder: Path, entry: ManifestEntry) -> Iterator[h5py.File]:
             _refuse_global_heap(path)
     with _hdf5_errors(path), h5py.File(path, "r", locking=False) as file:
         if key not in _CHECKED:
-            check_schema(file, entry)
+            check_schema(file, entry.ids, entry.transports)
             _CHECKED.add(key)
         yield file
 
@@ -63,11 +71,28 @@ def open_shard(folder: Path, entry: ManifestEntry) -> Iterator[h5py.File]:
 def check_hash(folder: Path, entry: ManifestEntry) -> None:
     """Raise DatasetError unless the file holds exactly the bytes that were written."""
     path = entry.path(folder)
-    cure = f"'ionscreen dataset repair {folder}' moves it aside, and the campaign, run again, computes its samples"
     if not path.is_file():
-        raise DatasetError(f"{path}: this shard is missing; {cure}.")
+        raise _missing(folder, entry)
     if _file_digest(path) != entry.blake2b:
-        raise DatasetError(f"{path}: this shard is damaged (its BLAKE2b is not that of the manifest); {cure}.")
+        raise DatasetError(f"{path}: this shard is damaged (its BLAKE2b is not that of the manifest); {_cure(folder)}.")
+
+
+def check_present(folder: Path, entries: Iterable[ManifestEntry]) -> None:
+    """Raise DatasetError if the file of an entry is not there; the folder is listed once."""
+    shards = folder / SHARD_FOLDER
+    with disk_errors(shards):
+        there = {path.name for path in shards.iterdir()}
+    for entry in entries:
+        if entry.path(folder).name not in there:
+            raise _missing(folder, entry)
+
+
+def _missing(folder: Path, entry: ManifestEntry) -> DatasetError:
+    return DatasetError(f"{entry.path(folder)}: this shard is missing; {_cure(folder)}.")
+
+
+def _cure(folder: Path) -> str:
+    return f"'ionscreen dataset repair {folder}' moves it aside, and the campaign, run again, computes its samples"
 
 
 def _refuse_global_heap(path: Path) -> None:
@@ -114,9 +139,8 @@ def recover_entry(folder: Path, path: Path) -> ManifestEntry:
         if shard_name(ids) != path.stem.partition("-")[0]:
             raise DatasetError("the shard holds other samples than its name says.")
         names = [unquote(name) for name in read_transport_groups(file)]
-        blank = ManifestEntry(shard_name(ids), digest, ids, Summary({}, {}, {name: {} for name in names}))
-        check_schema(file, blank)
-        return replace(blank, summary=Summary.of(list(read_samples(file, range(len(ids))))))
+        check_schema(file, ids, names)
+        return ManifestEntry.of(digest, read_outlines(file, ids))
 
 
 @contextmanager
@@ -131,21 +155,78 @@ def _hdf5_errors(path: Path) -> Iterator[None]:
 
 
 def read_samples(file: h5py.File, rows: Iterable[int]) -> Iterator[Sample]:
-    """Yield samples, some four times as fast as one by one: every field but the voxels is read once."""
+    """Yield samples; every field but the voxels is read once for all of them."""
+    columns = _with_voxels(_columns(file), file)
+    return (_read_sample(columns, row) for row in rows)
+
+
+def read_outlines(file: h5py.File, ids: Sequence[str]) -> list[Sample]:
+    """Return all samples as :meth:`Sample.outline` would; no voxels are read."""
     columns = _columns(file)
-    return (read_sample(columns, row) for row in rows)
+    return [_read_sample(columns, row) for row in range(len(ids))]
+
+
+def read_one(folder: Path, entry: ManifestEntry, row: int) -> Sample:
+    """Return one sample; of shards read lately, only its voxels are.
+
+    Raises
+    ------
+    DatasetError
+        If the shard is missing, damaged, foreign, hostile or of a newer format.
+    """
+    with open_shard(folder, entry) as file:
+        return _read_sample(_with_voxels(_RECENT.columns(file, entry), file), row)
 
 
 def _columns(group: h5py.Group) -> dict[str, Any]:
-    """Return a group as a dictionary; fields of voxels stay in the file, the others are in memory."""
+    """Return a group as a dictionary of its fields in memory, with None for those of voxels."""
     return {
-        name: _columns(item) if isinstance(item, h5py.Group) else item if item.ndim >= 4 else item[:]
+        name: _columns(item) if isinstance(item, h5py.Group) else None if item.ndim >= 4 else item[:]
         for name, item in group.items()
     }
 
 
-def read_sample(file: h5py.File | Mapping[str, Any], row: int) -> Sample:
-    """Return one sample; only its voxels are decompressed."""
+def _with_voxels(columns: Mapping[str, Any], file: h5py.File, path: str = "") -> dict[str, Any]:
+    """Return the same dictionary with the fields of voxels as HDF5 datasets of an open file."""
+    return {
+        name: _with_voxels(value, file, f"{path}{name}/")
+        if isinstance(value, dict)
+        else file[path + name]
+        if value is None
+        else value
+        for name, value in columns.items()
+    }
+
+
+class _Recent:
+    """What was read of the shards used last, without voxels: a sample then costs its voxels and not 16 other fields."""
+
+    def __init__(self, limit: int = 64 << 20) -> None:
+        self._limit = limit  # bytes; of some 100,000 samples
+        self._kept: OrderedDict[str, tuple[dict[str, Any], int]] = OrderedDict()  # BLAKE2b of the file -> and its size
+        self._size = 0
+
+    def columns(self, file: h5py.File, entry: ManifestEntry) -> dict[str, Any]:
+        """Return the fields of a shard that has been checked."""
+        if entry.blake2b not in self._kept:
+            columns = _columns(file)
+            self._kept[entry.blake2b] = columns, _nbytes(columns)
+            self._size += _nbytes(columns)
+            while self._size > self._limit and len(self._kept) > 1:
+                self._size -= self._kept.popitem(last=False)[1][1]
+        self._kept.move_to_end(entry.blake2b)
+        return self._kept[entry.blake2b][0]
+
+
+_RECENT = _Recent()
+
+
+def _nbytes(columns: Mapping[str, Any]) -> int:
+    sizes = (_nbytes(v) if isinstance(v, dict) else 0 if v is None else v.nbytes for v in columns.values())
+    return sum(sizes)
+
+
+def _read_sample(file: Mapping[str, Any], row: int) -> Sample:
     recipe = Recipe.from_dict(json.loads(file["recipe"][row]))
     if recipe.id != file["id"][row].decode():
         raise DatasetError(f"the recipe of sample {row} is not the one its id was made from.")
@@ -156,8 +237,8 @@ def read_sample(file: h5py.File | Mapping[str, Any], row: int) -> Sample:
     return Sample(recipe, _read_microstructure(file, row), labels, provenance, descriptors)
 
 
-def _read_microstructure(file: h5py.File | Mapping[str, Any], row: int) -> Microstructure | None:
-    if not file["generated"][row]:
+def _read_microstructure(file: Mapping[str, Any], row: int) -> Microstructure | None:
+    if not file["generated"][row] or file["phases"] is None:
         return None
     hx, hy, hz = (float(h) for h in file["voxel_size"][row])
     names = tuple(json.loads(file["phase_names"][row]))
@@ -167,8 +248,9 @@ def _read_microstructure(file: h5py.File | Mapping[str, Any], row: int) -> Micro
     )
 
 
-def _read_label(group: h5py.Group | Mapping[str, Any], row: int) -> Label:
-    potential = group["potential"][row] if "potential" in group else None
+def _read_label(group: Mapping[str, Any], row: int) -> Label:
+    connected, potential = group.get("connected"), group.get("potential")
+    potential = None if potential is None else potential[row]
     return Label(
         transport=Transport.from_dict(json.loads(group["transport"][row])),
         sigma=group["sigma"][row],
@@ -177,7 +259,7 @@ def _read_label(group: h5py.Group | Mapping[str, Any], row: int) -> Label:
         status=group["status"][row],
         iterations=group["iterations"][row],
         seconds=float(group["seconds"][row]),
-        connected=group["connected"][row] if "connected" in group and group["masked"][row] else None,
+        connected=connected[row] if connected is not None and group["masked"][row] else None,
         message=json.loads(group["message"][row]),
         potential=None if potential is None or np.isnan(potential).all() else potential,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 import h5py
 import numpy as np
@@ -26,7 +26,6 @@ from .fields import (
     VOXEL_FIELDS,
     Field,
 )
-from .manifest import ManifestEntry
 from .recipe import Recipe
 from .shard import group_name
 
@@ -40,16 +39,16 @@ _MOST_TEXT = 1 << 20  # bytes
 _MOST_ATTRIBUTE = 256  # bytes
 
 
-def check_schema(file: h5py.File, entry: ManifestEntry) -> None:
-    """Raise unless the file is a shard of this format with the samples of this entry.
+def check_schema(file: h5py.File, ids: Sequence[str], names: Sequence[str]) -> None:
+    """Raise unless the file is a shard of this format with these samples, labelled for transports of these names.
 
     Raises
     ------
     DatasetError
         With a sentence, without the file's name.
     """
-    lengths = {"n": len(entry.ids), "axis": 3}
-    if read_ids(file) != entry.ids:
+    lengths = {"n": len(ids), "axis": 3}
+    if read_ids(file) != tuple(ids):
         raise DatasetError("the shard holds other samples than its manifest entry lists.")
     _check_fields(file, SAMPLE_FIELDS, lengths)
     lengths.update(zip(("nx", "ny", "nz"), _shape(file)))
@@ -58,8 +57,8 @@ def check_schema(file: h5py.File, entry: ManifestEntry) -> None:
     _check_fields(file, _present(file, version, GRAIN_FIELDS, DESCRIPTOR_FIELDS), lengths)
     transports = _group(file, TRANSPORTS)
     _check_version(transports, TRANSPORTS_TYPE)
-    _check_members(transports, {group_name(name) for name in entry.transports})
-    for name in entry.transports:
+    _check_members(transports, {group_name(name) for name in names})
+    for name in names:
         _check_label_group(_group(transports, group_name(name)), lengths)
 
 

@@ -1,6 +1,7 @@
 """Files written by earlier versions are still read."""
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,21 +10,37 @@ import numpy as np
 import pytest
 
 from ionscreen.datasets import Dataset, DatasetError, merge, verify, write_shard
+from ionscreen.datasets import manifest as manifest_module
 from ionscreen.datasets.fields import ENCODING_VERSION
 from ionscreen.datasets.manifest import read_manifest
 
-from .samples import assert_same, failed_sample, full_sample, make_sample
+from .samples import assert_same, assert_same_array, failed_sample, full_sample, make_sample
 
 ARCHIVE = Path(__file__).with_name("archive")
 CONTENTS = {
     "format-1": [make_sample(0), make_sample(1), failed_sample(2)],
     "format-2": [full_sample(0), make_sample(1), failed_sample(2)],
+    "format-2-entry-2": [full_sample(0), make_sample(1), failed_sample(2)],
 }
 
 
 def test_every_version_is_archived():
     assert sorted(CONTENTS) == sorted(folder.name for folder in ARCHIVE.iterdir())
-    assert len(CONTENTS) == ENCODING_VERSION
+    shards, entries = set(), set()
+    for folder in ARCHIVE.iterdir():
+        entry = read_manifest(folder)[0]
+        entries.add(json.loads(entry.manifest_path(folder).read_text())["encoding-version"])
+        with h5py.File(entry.path(folder)) as file:
+            shards.add(int(file.attrs["encoding-version"]))
+    assert shards == set(range(1, ENCODING_VERSION + 1))
+    assert entries == set(range(1, manifest_module.ENCODING_VERSION + 1))
+
+
+def test_labels_are_the_same_whether_the_entry_or_the_shard_holds_them():
+    old, new = (Dataset(ARCHIVE / name).labels("ionic") for name in ("format-2", "format-2-entry-2"))
+    assert old.keys() == new.keys()
+    for name in old:
+        assert_same_array(old[name], new[name])
 
 
 @pytest.mark.parametrize("folder", sorted(ARCHIVE.iterdir()), ids=lambda folder: folder.name)
@@ -42,6 +59,7 @@ def test_a_merge_into_a_new_folder_migrates(folder, tmp_path):
     entry = read_manifest(tmp_path / "new")[0]
     with h5py.File(entry.path(tmp_path / "new")) as file:
         assert file.attrs["encoding-version"] == ENCODING_VERSION
+    assert entry.table is not None
     for sample in CONTENTS[folder.name]:
         assert_same(Dataset(tmp_path / "new").sample(sample.id), sample)
 

@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from ionscreen.datasets import Dataset, DatasetError, verify, write_shard
 from ionscreen.datasets.export_npz import export_npz
 from ionscreen.datasets.fields import ENCODING_VERSION
-from ionscreen.datasets.manifest import ManifestEntry, read_manifest, sealed
+from ionscreen.datasets.manifest import read_manifest, sealed
 
 from .samples import make_sample
 
@@ -94,7 +95,8 @@ def test_files_left_by_a_killed_writer_are_ignored(folder):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"encoding-version": 2}, "newer ionscreen.*update"),
+        ({"encoding-version": 3}, "newer ionscreen.*update"),
+        ({"encoding-version": 0}, "damaged"),
         ({"encoding-version": "1"}, "damaged"),
         ({"encoding-type": "other"}, "damaged"),
         ({"shard": "../../etc/passwd"}, "damaged"),
@@ -103,6 +105,11 @@ def test_files_left_by_a_killed_writer_are_ignored(folder):
         ({"ids": 5}, "damaged"),
         ({"summary": {"shapes": 1}}, "damaged"),
         ({"summary": {"shapes": {}, "families": {}, "status": {"ionic": {"ok": -1}}}}, "damaged"),
+        ({"families": ["blobs"]}, "damaged"),
+        ({"families": [1, 2, 3, 4]}, "damaged"),
+        ({"labels": {"ionic": "", "electronic": ""}}, "damaged"),
+        ({"labels": {"ionic": "no base64", "electronic": 7}}, "damaged"),
+        ({"labels": {}}, "damaged"),
     ],
 )
 def test_a_manifest_entry_that_is_none_is_refused(folder, change, sentence):
@@ -233,7 +240,7 @@ def forge(folder, entry, change):
     with h5py.File(path, "r+", libver="latest") as file:
         change(file)
     digest = hashlib.blake2b(path.read_bytes(), digest_size=32).hexdigest()
-    changed = ManifestEntry(entry.shard, digest, entry.ids, entry.summary)
+    changed = replace(entry, blake2b=digest)
     path.rename(changed.path(folder))
     changed.write(folder)
     return changed
@@ -243,7 +250,7 @@ def test_a_file_that_is_no_hdf5_at_all_is_refused(folder):
     entry = read_manifest(folder)[0]
     entry.path(folder).write_bytes(b"PK\3\4 something else")
     digest = hashlib.blake2b(entry.path(folder).read_bytes(), digest_size=32).hexdigest()
-    changed = ManifestEntry(entry.shard, digest, entry.ids, entry.summary)
+    changed = replace(entry, blake2b=digest)
     entry.path(folder).rename(changed.path(folder))
     changed.write(folder)
     with pytest.raises(DatasetError, match="cannot be read as a shard"):
@@ -258,9 +265,7 @@ def test_mutations_with_a_forged_hash_never_crash(folder, seed):
     original = entry.path(folder).read_bytes()
     for _ in range(50):
         data = mutate(original, draw.choice(["truncate", "flip", "flip", "zero"]), draw)
-        changed = ManifestEntry(
-            entry.shard, hashlib.blake2b(data, digest_size=32).hexdigest(), entry.ids, entry.summary
-        )
+        changed = replace(entry, blake2b=hashlib.blake2b(data, digest_size=32).hexdigest())
         changed.path(folder).write_bytes(data)
         changed.write(folder)
         with suppress(DatasetError):

@@ -88,7 +88,7 @@ def test_a_sample_that_also_stands_in_a_sound_shard_is_not_lost(folder):
 
 def test_what_a_newer_program_wrote_is_not_touched(folder):
     path = sorted((folder / "manifest").iterdir())[0]
-    path.write_bytes(sealed({"encoding-type": "ionscreen-manifest-entry", "encoding-version": 2}))
+    path.write_bytes(sealed({"encoding-type": "ionscreen-manifest-entry", "encoding-version": 3}))
     before = contents(folder)
     with pytest.raises(NewerFormat, match="update ionscreen"):
         repair(folder)

@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,10 +20,13 @@ from ionscreen.datasets import (
     Sample,
     Status,
     Transport,
+    shard_reader,
     write_shard,
 )
+from ionscreen.datasets.manifest import read_manifest
+from ionscreen.datasets.shard_reader import open_shard, read_labels
 
-from .samples import SHAPE, assert_same, failed_sample, make_sample
+from .samples import SHAPE, assert_same, assert_same_array, failed_sample, make_sample
 
 numbers = hnp.arrays(np.float64, 3)
 names = st.text(min_size=1, max_size=8)
@@ -81,6 +85,17 @@ def test_samples_come_back_as_they_went_in(shard):
         assert set(dataset.transports) == {name for sample in shard for name in sample.labels}
         for sample in shard:
             assert_same(dataset.sample(sample.id), sample)
+        assert_labels_are_those_of_the_shard(dataset)
+
+
+def assert_labels_are_those_of_the_shard(dataset):
+    """What the manifest holds is what a reader that knows shards alone finds, to the last bit."""
+    entry = read_manifest(dataset.folder)[0]
+    for transport in dataset.transports:
+        with open_shard(dataset.folder, entry) as file:
+            stored = read_labels(file, transport)
+        for name, values in dataset.labels(transport).items():
+            assert_same_array(values, stored[name])
 
 
 def test_a_dataset_is_a_sequence_in_the_order_of_its_ids(folder):
@@ -149,17 +164,52 @@ def test_labels_leave_out_samples_without_the_transport(folder):
     assert len(Dataset(folder).labels("electronic")["id"]) == 6
 
 
-def test_labels_need_no_voxels(folder, monkeypatch):
-    import h5py
+def test_labels_open_no_shard(folder):
+    wanted = Dataset(folder).labels("ionic")
+    for path in (folder / "shards").iterdir():
+        path.write_bytes(b"no shard")
+    for name, values in Dataset(folder).labels("ionic").items():
+        assert_same_array(values, wanted[name])
 
+
+def test_labels_in_a_shard_need_no_voxels(folder, monkeypatch):
     read = h5py.Dataset.__getitem__
 
     def watched(self, *arguments):
         assert self.name.rpartition("/")[2] not in ("phases", "connected")
         return read(self, *arguments)
 
+    for entry in read_manifest(folder):
+        replace(entry, table=None).write(folder)  # as an earlier ionscreen wrote it
     monkeypatch.setattr(h5py.Dataset, "__getitem__", watched)
-    Dataset(folder).labels("ionic")
+    assert len(Dataset(folder).labels("ionic")["id"]) == 7
+
+
+def test_a_sample_read_again_costs_its_voxels_alone(folder, monkeypatch):
+    dataset, read, names = Dataset(folder), h5py.Dataset.__getitem__, []
+    wanted = dataset[0]
+
+    def watched(self, *arguments):
+        names.append(self.name.rpartition("/")[2])
+        return read(self, *arguments)
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", watched)
+    assert_same(dataset[0], wanted)
+    assert sorted(names) == ["connected", "connected", "phases"]
+
+
+def test_what_is_kept_of_shards_is_bounded(tmp_path, monkeypatch):
+    for number in range(6):
+        write_shard(tmp_path, [make_sample(2 * number), make_sample(2 * number + 1)])
+    for limit in (1 << 30, 3000, 0):
+        kept = shard_reader._Recent(limit)
+        monkeypatch.setattr(shard_reader, "_RECENT", kept)
+        for _ in range(2):
+            for sample in Dataset(tmp_path):
+                assert_same(sample, make_sample(sample.recipe.seed))
+                assert kept._size <= limit or len(kept._kept) == 1
+        assert kept._size == sum(size for _, size in kept._kept.values())
+        assert len(kept._kept) == {1 << 30: 6, 3000: 2, 0: 1}[limit]
 
 
 def test_an_unknown_transport_is_named_with_the_known_ones(folder):

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ionscreen.datasets import Status, Transport, verify, write_shard
+from ionscreen.datasets import Dataset, Status, Transport, repair, verify, write_shard
+from ionscreen.datasets.manifest import ManifestEntry, read_manifest
 
-from .samples import failed_sample, make_sample
+from .samples import failed_sample, full_sample, make_sample
 
 
 def changed(seed, **changes):
@@ -19,6 +20,41 @@ def changed(seed, **changes):
         values[0] = value
         label = replace(label, **{name: values})
     return replace(sample, labels={"electronic": label})
+
+
+def relabelled(**changes):
+    """Return a sample whose ionic label has other values."""
+    sample = make_sample(0)
+    return replace(sample, labels={"ionic": replace(sample.labels["ionic"], **changes)})
+
+
+def joined_to_one_face():
+    """Return a mask of which no voxel lies at x = 0."""
+    connected = 5 * make_sample(0).microstructure.phases
+    connected[0] &= 4
+    return connected
+
+
+def test_true_fractions_and_full_samples_have_no_findings(tmp_path):
+    sample = full_sample(0)
+    fractions = {f"fraction_{name}": value for name, value in sample.microstructure.fractions().items()}
+    write_shard(tmp_path, [replace(sample, descriptors=fractions), make_sample(1)])
+    assert verify(tmp_path) == []
+
+
+@pytest.mark.parametrize("part", ["summary", "table"])
+def test_an_entry_that_contradicts_its_shard_is_found_and_made_again(folder, part):
+    """Its seal is right: not a disk but a program wrote it."""
+    entry = read_manifest(folder)[0]
+    other = ManifestEntry.of(entry.blake2b, [replace(s, labels={}) for s in map(Dataset(folder).sample, entry.ids)])
+    if part == "table":
+        records = {name: data[:-1] + b"\1" for name, data in entry.table.records.items()}
+        other = replace(entry, table=replace(entry.table, records=records))
+    other.write(folder)
+    assert {finding.kind for finding in verify(folder)} <= {"entry", "file"}
+    assert verify(folder)[0].shard == entry.shard
+    repair(folder)
+    assert verify(folder) == []
 
 
 def test_a_sound_dataset_has_no_findings(folder):
@@ -38,6 +74,20 @@ def test_a_sound_dataset_has_no_findings(folder):
         (changed(0, status=Status.NOT_REQUESTED), "not_requested, but"),
         (changed(0, status=77), "no status 77"),
         (replace(make_sample(0), microstructure=None), "no microstructure"),
+        (changed(0, error_estimate=np.inf), "relative error is estimated at inf"),
+        (changed(0, error_estimate=-0.1), "relative error is estimated at -0.1"),
+        (changed(0, iterations=-1), "iterations cannot have been spent"),
+        (relabelled(seconds=np.nan), "nan s and"),
+        (relabelled(connected=np.full((6, 5, 4), 5, np.uint8)), "do not conduct"),
+        (relabelled(connected=(8 * make_sample(0).microstructure.phases)), "axes that there are not"),
+        (relabelled(connected=joined_to_one_face()), "do not reach both faces"),
+        (
+            relabelled(transport=Transport("thermal", {"void": 0.5, "electrolyte": 2.0})),
+            "is of the transport 'thermal'",
+        ),
+        (relabelled(potential=np.full((3, 6, 5, 4), np.inf, np.float32)), "range from 0 to 1"),
+        (relabelled(potential=np.full((3, 6, 5, 4), -1, np.float32)), "range from 0 to 1"),
+        (replace(make_sample(0), descriptors={"fraction_void": 0.5}), "'fraction_void' is 0.5, the voxels have"),
         (
             replace(
                 make_sample(0),
