@@ -1,7 +1,7 @@
 """The record of a sample and its HDF5 home. Needs numpy and h5py only; runs on Python 3.8."""
 
 from .dataset import Dataset
-from .errors import CampaignError, CheckpointError, DatasetError, InvalidInput, IonscreenError, NewerFormat
+from .errors import CampaignError, CheckpointError, DatasetError, DeviceError, InvalidInput, IonscreenError, NewerFormat
 from .info import DatasetInfo, info
 from .label import Label, Status
 from .merge import merge
@@ -21,6 +21,7 @@ __all__ = [
     "Dataset",
     "DatasetError",
     "DatasetInfo",
+    "DeviceError",
     "Finding",
     "InvalidInput",
     "IonscreenError",

@@ -5,12 +5,21 @@ IonscreenError
 ├── DatasetError(OSError)         a dataset file is damaged, foreign or newer than this program
 │   └── NewerFormat               the last of these: nothing is wrong with the file
 ├── CheckpointError(OSError)      the same for a surrogate's checkpoint
+├── DeviceError(RuntimeError)     a GPU or IPU is absent, or cannot run what it was given
 └── CampaignError(RuntimeError)   a campaign cannot go on; what is computed stays, the sentence says how to resume
 """
 
 from __future__ import annotations
 
-__all__ = ["CampaignError", "CheckpointError", "DatasetError", "InvalidInput", "IonscreenError", "NewerFormat"]
+__all__ = [
+    "CampaignError",
+    "CheckpointError",
+    "DatasetError",
+    "DeviceError",
+    "InvalidInput",
+    "IonscreenError",
+    "NewerFormat",
+]
 
 
 class IonscreenError(Exception):
@@ -31,6 +40,10 @@ class NewerFormat(DatasetError):
 
 class CheckpointError(IonscreenError, OSError):
     """A checkpoint is damaged, foreign, or of a newer format."""
+
+
+class DeviceError(IonscreenError, RuntimeError):
+    """A device is absent, or cannot run what it was given; the text says what to change."""
 
 
 class CampaignError(IonscreenError, RuntimeError):

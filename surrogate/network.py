@@ -18,8 +18,10 @@ from ..datasets import InvalidInput
 from .description import CHANNELS, FIELD_LEVEL, Description, describe, feature_count
 from .galerkin import TINY
 
-__all__ = ["Architecture", "Network"]
+__all__ = ["Architecture", "Learner", "Network", "Screener"]
 
+# Below this the loss is quadratic.
+LOSS_BETA = 0.1
 # Standardised features beyond this many deviations are cut: what lies so far out must not be extrapolated.
 FEATURE_LIMIT = 5.0
 
@@ -101,10 +103,15 @@ class Network(nn.Module):
         x_bxyz
             Conductivity relative to the largest, in [0, 1], of what percolates along x; 0 elsewhere.
         """
-        described = self.describe(x_bxyz)
+        return self.from_description(self.describe(x_bxyz), y_b)
+
+    def from_description(self, described: Description, y_b: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """Return what `forward` does; each layer is called once, as the stages of an IPU pipeline must be."""
+        standardised_b = self.standardised(described)
+        m_b = self._bounded(described, standardised_b)
         if y_b is None:
-            return self.predict(described)
-        return self.predict(described), self.loss(described, y_b)
+            return m_b
+        return m_b, functional.smooth_l1_loss(standardised_b, self.target(described, y_b), beta=LOSS_BETA)
 
     def describe(self, x_bxyz: Tensor) -> Description:
         """Return what needs no learning; training computes it once per structure."""
@@ -112,13 +119,11 @@ class Network(nn.Module):
 
     def predict(self, described: Description) -> Tensor:
         """Return M, (b,), within the Wiener bounds and not above the finest Galerkin bound."""
-        log_ratio_b = self.standardised(described) * self.target_deviation + self.target_mean
-        m_b = described.base_b * torch.exp(log_ratio_b)
-        return torch.minimum(torch.maximum(m_b, described.lower_b), described.upper_b)
+        return self._bounded(described, self.standardised(described))
 
     def loss(self, described: Description, y_b: Tensor) -> Tensor:
         """Return the mean smooth absolute error of the standardised log ratio."""
-        return functional.smooth_l1_loss(self.standardised(described), self.target(described, y_b), beta=0.1)
+        return functional.smooth_l1_loss(self.standardised(described), self.target(described, y_b), beta=LOSS_BETA)
 
     def target(self, described: Description, y_b: Tensor) -> Tensor:
         """Return the standardised log ratio of the truth to the base, (b,)."""
@@ -129,10 +134,17 @@ class Network(nn.Module):
         """Return the learned part, (b,)."""
         feature_bk = (described.feature_bk - self.feature_mean_k) / self.feature_deviation_k
         feature_bk = torch.clamp(feature_bk, min=-FEATURE_LIMIT, max=FEATURE_LIMIT)
-        pooled_bk = self._pooled(described.field_bcxyz.float(), described.weight_bxyz.float())
-        head_b1 = self.head(torch.cat([feature_bk, pooled_bk], 1))
-        learned_b1: Tensor = self.linear(feature_bk) + head_b1
-        return learned_b1.squeeze(1)
+        # Whatever the precision of the weights: the layers compute in it, the physics around them in float32.
+        dtype = self.linear.weight.dtype
+        pooled_bk = self._pooled(described.field_bcxyz.to(dtype), described.weight_bxyz.to(dtype))
+        head_b1 = self.head(torch.cat([feature_bk.to(dtype), pooled_bk], 1))
+        learned_b1: Tensor = self.linear(feature_bk.to(dtype)) + head_b1
+        return learned_b1.squeeze(1).float()
+
+    def _bounded(self, described: Description, standardised_b: Tensor) -> Tensor:
+        log_ratio_b = standardised_b * self.target_deviation + self.target_mean
+        m_b = described.base_b * torch.exp(log_ratio_b)
+        return torch.minimum(torch.maximum(m_b, described.lower_b), described.upper_b)
 
     def _pooled(self, field_bcxyz: Tensor, weight_bxyz: Tensor) -> Tensor:
         """Return the channels averaged over the cells, evenly and by dissipation: there the current decides."""
@@ -158,6 +170,32 @@ class ResidualBlock(nn.Module):
     def forward(self, x_bcxyz: Tensor) -> Tensor:
         out: Tensor = x_bcxyz + self.body(x_bcxyz)
         return out
+
+
+class Learner(nn.Module):
+    """What training compiles for a device: the network from its description on, a tensor an argument."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Take the tensors of a :class:`Description`, and the true M for (M, loss)."""
+        fields = len(Description._fields)
+        return self.network.from_description(Description(*inputs[:fields]), *inputs[fields:])
+
+
+class Screener(nn.Module):
+    """What prediction compiles for a device: voxels -> M with its physical bounds, each (b,)."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x_bxyz: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Take relative conductivities of any dtype; voxels of two phases travel as uint8."""
+        described = self.network.describe(x_bxyz)
+        return self.network.predict(described), described.lower_b, described.upper_b
 
 
 def _whole(value: object, low: int, high: int) -> bool:

@@ -14,7 +14,6 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor, nn
 
 from ..datasets import CheckpointError
@@ -27,10 +26,11 @@ STATE_FILE = "training.safetensors"
 
 @dataclass
 class Progress:
-    """How far a training is: epochs done, seconds spent, losses and validation errors, and the best weights so far."""
+    """How far a training is: epochs done, seconds spent, losses, validation errors, optimizer, best weights so far."""
 
     digest: str
     best: dict[str, Tensor]
+    optimizer: dict[str, Tensor] = field(default_factory=dict)
     path: Path | None = None
     epoch: int = 0
     best_epoch: int = 0
@@ -40,10 +40,8 @@ class Progress:
     errors: list[float] = field(default_factory=list)
 
     @classmethod
-    def resume(
-        cls, folder: str | Path | None, digest: str, network: nn.Module, optimizer: torch.optim.Optimizer
-    ) -> Progress:
-        """Return the state kept in `folder` and put it into network and optimizer, or a fresh one.
+    def resume(cls, folder: str | Path | None, digest: str, network: nn.Module) -> Progress:
+        """Return the state kept in `folder` and put its weights into the network, or return a fresh one.
 
         Raises
         ------
@@ -56,30 +54,30 @@ class Progress:
         path.parent.mkdir(parents=True, exist_ok=True)
         header = _header(path) if path.exists() else {}
         if header.get("digest") != digest:
-            return cls(digest, _copy(network), path)
+            return cls(digest, _copy(network), path=path)
         tensors = safetensors.torch.load_file(path)
         network.load_state_dict(_section(tensors, "network."))
-        _restore(optimizer, _section(tensors, "optimizer."))
-        return cls(best=_section(tensors, "best."), path=path, **header)
+        return cls(best=_section(tensors, "best."), optimizer=_section(tensors, "optimizer."), path=path, **header)
 
     def record(
-        self, network: nn.Module, optimizer: torch.optim.Optimizer, loss: float, error: float, seconds: float
+        self, network: nn.Module, optimizer: dict[str, Tensor], loss: float, error: float, seconds: float
     ) -> None:
         """Count an epoch, keep the weights if they are the best so far, and write the file if there is one."""
         self.epoch += 1
+        self.optimizer = optimizer
         self.seconds += seconds
         self.losses.append(loss)
         self.errors.append(error)
         if error < self.best_error:
             self.best, self.best_epoch, self.best_error = _copy(network), self.epoch, error
         if self.path is not None:
-            self._write(network, optimizer, self.path)
+            self._write(network, self.path)
 
-    def _write(self, network: nn.Module, optimizer: torch.optim.Optimizer, path: Path) -> None:
+    def _write(self, network: nn.Module, path: Path) -> None:
         tensors = {f"best.{name}": tensor for name, tensor in self.best.items()}
         tensors.update({f"network.{name}": tensor for name, tensor in _copy(network).items()})
-        tensors.update({f"optimizer.{name}": tensor for name, tensor in _moments(optimizer).items()})
-        header = {key: value for key, value in vars(self).items() if key not in ("best", "path")}
+        tensors.update({f"optimizer.{name}": tensor for name, tensor in self.optimizer.items()})
+        header = {key: value for key, value in vars(self).items() if key not in ("best", "optimizer", "path")}
         write_durably(path, safetensors.torch.save(tensors, {"training": json.dumps(header)}))
 
 
@@ -100,22 +98,8 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
 
 
 def _section(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return AdamW's tensors by parameter number and name."""
-    state = optimizer.state_dict()["state"]
-    return {f"{number}.{name}": tensor.clone() for number, moments in state.items() for name, tensor in moments.items()}
-
-
-def _restore(optimizer: torch.optim.Optimizer, moments: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in moments.items():
-        number, name = key.split(".")
-        state.setdefault(int(number), {})[name] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

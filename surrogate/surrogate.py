@@ -94,7 +94,11 @@ class Surrogate:
         with torch.inference_mode():
             described = self.network.describe(x_bxyz)
             m_b = self.network.predict(described)
-        m, lower, upper = (t.double().numpy() for t in (m_b, described.lower_b, described.upper_b))
+        return self.interval(m_b, described.lower_b, described.upper_b)
+
+    def interval(self, m_n: torch.Tensor, lower_n: torch.Tensor, upper_n: torch.Tensor) -> npt.NDArray[np.float64]:
+        """Return M and the ends of its intervals, (3, n), of predictions and their physical bounds."""
+        m, lower, upper = (t.double().numpy() for t in (m_n, lower_n, upper_n))
         factor = self.calibration.factor
         with np.errstate(invalid="ignore"):
             high = np.fmin(m * factor, upper)

@@ -11,17 +11,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from ..datasets import InvalidInput
 from .data import LabelledStructures
 from .description import Description
-from .network import Architecture, Network
+from .devices import Batching, Device, IpuSettings, OptimizerSettings, check_device, open_device
+from .network import Architecture, Learner, Network
 from .progress import Progress, training_digest
 from .surrogate import Surrogate, batches, calibrate
+from .training_feed import TrainingFeed
 
 __all__ = ["Epoch", "TrainingConfig", "train"]
 
@@ -54,6 +54,14 @@ class TrainingConfig:
         Start no further epoch after so many seconds of training, s; what is reached then depends on the machine.
     architecture
         The network.
+    device
+        ``"cpu"``, ``"cuda"`` or ``"ipu"``.
+    precision
+        ``"fp32"`` everywhere; ``"bf16"`` on a GPU, ``"fp16"`` on an IPU.
+    gradient_accumulation
+        Micro-batches, one after another, that a batch is split into on each replica.
+    ipu
+        Layout on IPUs; without influence on the others.
 
     Raises
     ------
@@ -69,6 +77,10 @@ class TrainingConfig:
     patience: int = 40
     time_limit_s: float | None = None
     architecture: Architecture = field(default_factory=Architecture)
+    device: str = "cpu"
+    precision: str = "fp32"
+    gradient_accumulation: int = 1
+    ipu: IpuSettings = field(default_factory=IpuSettings)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -84,10 +96,31 @@ class TrainingConfig:
             )
         if self.time_limit_s is not None and not self.time_limit_s > 0:
             raise InvalidInput(f"time_limit_s must be above 0 s or absent, not {self.time_limit_s!r}.")
+        check_device(self.device, self.precision)
+        self.batching  # noqa: B018 - refuses what does not fit together
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {**asdict(self), "architecture": self.architecture.to_dict()}
+        return {**asdict(self), "architecture": self.architecture.to_dict(), "ipu": self.ipu.to_dict()}
+
+    @property
+    def batching(self) -> Batching:
+        """The loop nest of one call of the device."""
+        if self.device == "ipu":
+            return self.ipu.training_batching(self.batch_size, self.gradient_accumulation)
+        return Batching(self.batch_size, self.gradient_accumulation)
+
+    def check(self, structures: int, network: Network | None = None) -> None:
+        """Refuse, before anything is loaded, what the device would: too few structures, layers that do not fit.
+
+        Raises
+        ------
+        InvalidInput
+            With what to change.
+        """
+        if self.device == "ipu":
+            self.batching.calls(structures)
+            self.ipu.check_module(Learner(network or _initial_network(self)))
 
 
 @dataclass(frozen=True)
@@ -123,20 +156,27 @@ def train(
     config = config or TrainingConfig()
     _check_split(training, validation)
     network = _initial_network(config)
+    config.check(len(training), network)
+    device = open_device(config.device, config.batching, config.precision, config.ipu)
     described, described_validation = (_describe(network, data) for data in (training, validation))
     y_n, y_validation_n = (torch.from_numpy(data.y_n).float() for data in (training, validation))
     _set_scalers(network, described, y_n)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     split_digest = training_digest([training.digest(), validation.digest()])
-    digest = training_digest([split_digest, config.to_dict()])
-    progress = Progress.resume(folder, digest, network, optimizer)
-    while not _finished(progress, config):
-        start = time.monotonic()
-        loss = _run_epoch(network, optimizer, described, y_n, config, progress.epoch)
-        error = _mean_error(network, described_validation, y_validation_n)
-        progress.record(network, optimizer, loss, error, time.monotonic() - start)
-        if callback is not None:
-            callback(Epoch(progress.epoch, config.epochs, loss, error, progress.best_error))
+    progress = Progress.resume(folder, training_digest([split_digest, config.to_dict()]), network)
+    feed = TrainingFeed(
+        described, y_n, config.seed, config.epochs, config.batching.samples_per_call, device.full_calls_only
+    )
+    try:
+        device.compile(Learner(network), OptimizerSettings(config.weight_decay, LARGEST_GRADIENT), progress.optimizer)
+        while not _finished(progress, config):
+            start = time.monotonic()
+            loss = _run_epoch(device, feed, config, progress.epoch)
+            error = _mean_error(device, described_validation, y_validation_n)
+            progress.record(network, device.optimizer_state(), loss, error, time.monotonic() - start)
+            if callback is not None:
+                callback(Epoch(progress.epoch, config.epochs, loss, error, progress.best_error))
+    finally:
+        device.close()
     network.load_state_dict(progress.best)
     network.eval()
     m_n = _predicted(network, described_validation).double().numpy()
@@ -194,31 +234,14 @@ def _finished(progress: Progress, config: TrainingConfig) -> bool:
     )
 
 
-def _run_epoch(
-    network: Network,
-    optimizer: torch.optim.Optimizer,
-    described: Description,
-    y_n: Tensor,
-    config: TrainingConfig,
-    epoch: int,
-) -> float:
+def _run_epoch(device: Device, feed: TrainingFeed, config: TrainingConfig, epoch: int) -> float:
     """Return the mean loss of one pass; order and symmetries depend on seed and epoch alone."""
-    random = np.random.default_rng((config.seed, epoch))
-    order = torch.from_numpy(random.permutation(len(y_n)))
-    chosen = torch.split(order, config.batch_size)
-    network.train()
-    losses = []
-    for step, index_b in enumerate(chosen):
-        done = (epoch + step / len(chosen)) / config.epochs
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _schedule(done)
-        loss = network.loss(_symmetric(_select(described, index_b), int(random.integers(16))), y_n[index_b])
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
-        optimizer.step()
-        losses.append(loss.item() * len(index_b))
-    return sum(losses) / len(y_n)
+    loss, structures = 0.0, 0
+    for call, inputs in enumerate(device.batches(feed, epoch)):
+        done = (epoch + call / feed.calls) / config.epochs
+        loss += device.step(inputs, config.learning_rate * _schedule(done)) * len(inputs[0])
+        structures += len(inputs[0])
+    return loss / structures
 
 
 def _schedule(done: float) -> float:
@@ -228,26 +251,12 @@ def _schedule(done: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))
 
 
-def _select(described: Description, index_b: Tensor) -> Description:
-    return Description(*[tensor[index_b] for tensor in described])
-
-
-def _symmetric(described: Description, symmetry: int) -> Description:
-    """Return one of the 16 images under the symmetries that keep the axis: three mirrors, exchange of y and z."""
-    mirrored = [axis for axis in range(3) if symmetry >> axis & 1]
-    field_bcxyz = described.field_bcxyz.flip([axis + 2 for axis in mirrored])
-    weight_bxyz = described.weight_bxyz.flip([axis + 1 for axis in mirrored])
-    if symmetry >> 3:
-        field_bcxyz, weight_bxyz = field_bcxyz.transpose(3, 4), weight_bxyz.transpose(2, 3)
-    return described._replace(field_bcxyz=field_bcxyz, weight_bxyz=weight_bxyz)
-
-
 def _predicted(network: Network, described: Description) -> Tensor:
     with torch.no_grad():
         parts = torch.split(torch.arange(len(described.base_b)), DESCRIBED_TOGETHER)
-        return torch.cat([network.predict(_select(described, index_b)) for index_b in parts])
+        return torch.cat([network.predict(Description(*[t[index_b] for t in described])) for index_b in parts])
 
 
-def _mean_error(network: Network, described: Description, y_n: Tensor) -> float:
-    network.eval()
-    return float((_predicted(network, described) / y_n - 1).abs().mean())
+def _mean_error(device: Device, described: Description, y_n: Tensor) -> float:
+    (m_n,) = device.predict(described)
+    return float((m_n / y_n - 1).abs().mean())
