@@ -21,6 +21,7 @@ CONDUCTIVITY = {
     "void": 0.0,
     "electrolyte": 0.18,
     "active_material": 0.0,
+    "binder": 0.0,
     "grain_boundary": 0.0018,
     "polymer": 0.001,
     "ceramic": 0.05,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .blobs import Blobs
 from .composite_cathode import CompositeCathode
+from .composite_cathode_binder import CompositeCathodeBinder
 from .family import Family
 from .layered import Layered
 from .minimal_surface import MinimalSurface
@@ -16,6 +17,7 @@ __all__ = [
     "FAMILIES",
     "Blobs",
     "CompositeCathode",
+    "CompositeCathodeBinder",
     "Family",
     "Layered",
     "MinimalSurface",
@@ -29,6 +31,7 @@ _ALL: tuple[type[Family], ...] = (
     Blobs,
     Sintered,
     CompositeCathode,
+    CompositeCathodeBinder,
     Polycrystal,
     PolymerParticles,
     PolymerFibres,

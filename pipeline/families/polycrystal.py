@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ...datasets import InvalidInput, Microstructure
 from .family import require_between, require_fits, threshold_to_fraction
+from .nearest_grains import CORNER, nearest_grains
 
 __all__ = ["Polycrystal"]
-
-CORNER = 4  # grains that meet where a pore begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,21 +59,9 @@ class Polycrystal:
         rng = np.random.default_rng(seed)
         box = np.array(shape) * voxel_size
         count = max(CORNER, round(float(np.prod(box)) / (np.pi / 6 * (self.grain_diameter_um * 1e-6) ** 3)))
-        distance, nearest = _nearest(rng.random((count, 3)) * box, shape, voxel_size)
-        void = threshold_to_fraction(distance[..., CORNER - 1] - distance[..., 0], self.void_fraction, rng)
-        boundary = threshold_to_fraction(distance[..., 1] - distance[..., 0], self.boundary_fraction, rng, among=~void)
+        second, fourth, nearest = nearest_grains(rng.random((count, 3)) * box, shape, voxel_size)
+        void = threshold_to_fraction(fourth, self.void_fraction, rng)
+        boundary = threshold_to_fraction(second, self.boundary_fraction, rng, among=~void)
         phases = np.where(void, 0, np.where(boundary, 2, 1)).astype(np.uint8)
         grains = np.where(void, 0, nearest + 1).astype(np.uint32)
         return Microstructure(phases, self.phase_names, voxel_size, grains)
-
-
-def _nearest(
-    centres: npt.NDArray[np.float64], shape: tuple[int, int, int], voxel_size: tuple[float, float, float]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
-    """Return each voxel's distances to the four nearest centres, (nx, ny, nz, 4), metres, and the nearest's number."""
-    from scipy.spatial import KDTree
-
-    box = np.array(shape) * voxel_size
-    places = (np.moveaxis(np.indices(shape), 0, -1) + 0.5) * np.array(voxel_size)
-    distance, number = KDTree(centres, boxsize=box).query(places, k=CORNER)
-    return np.asarray(distance), np.asarray(number)[..., 0]

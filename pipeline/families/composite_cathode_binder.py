@@ -1,0 +1,62 @@
+"""Composite cathode with binder: a film of carbon and binder on part of the active material."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import edt
+import numpy as np
+
+from ...datasets import InvalidInput, Microstructure
+from .cathode import ACTIVE, ELECTROLYTE, Cathode
+from .family import require_between, threshold_to_fraction
+from .noise import filtered_noise
+
+__all__ = ["CompositeCathodeBinder"]
+
+BINDER = 3
+
+# How many voxels farther out the noise may carry the film: it makes patches, or the particles would be sealed.
+ROUGHNESS = 2.0
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CompositeCathodeBinder(Cathode):
+    """Composite cathode in which the carbon-binder domain takes the place of electrolyte next to active material.
+
+    The other parameters are those of :class:`~ionscreen.pipeline.families.cathode.Cathode`.
+
+    Parameters
+    ----------
+    binder_fraction
+        Volume fraction of the carbon-binder domain, met to the voxel: patches of the size of the voids.
+    """
+
+    name: ClassVar[str] = "composite_cathode_binder"
+    phase_names: ClassVar[tuple[str, ...]] = ("void", "electrolyte", "active_material", "binder")
+    binder_fraction: float = 0.03
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_between(self, "binder_fraction", 0.0, 0.3)
+        electrolyte = 1 - self.active_material_fraction - self.void_fraction - self.binder_fraction
+        if electrolyte < 0.02:
+            raise InvalidInput(
+                f"Family {self.name!r}: active_material_fraction, void_fraction and binder_fraction "
+                f"{self.binder_fraction:g} leave {electrolyte:.2f} for the electrolyte; leave at least 0.02."
+            )
+
+    def generate(
+        self, shape: tuple[int, int, int], voxel_size: tuple[float, float, float], seed: int
+    ) -> Microstructure:
+        """Return the microstructure: that of the cathode without binder, and the film in its electrolyte."""
+        phases = self._without_binder(shape, voxel_size, seed)
+        rng = np.random.default_rng((seed, len(self.phase_names)))
+        noise = filtered_noise(self.void_size_um, shape, voxel_size, int(rng.integers(2**31)))
+        distance = edt.edt(phases != ACTIVE, parallel=1)
+        film = threshold_to_fraction(
+            distance + ROUGHNESS * noise / np.std(noise), self.binder_fraction, rng, among=phases == ELECTROLYTE
+        )
+        return Microstructure(np.where(film, BINDER, phases).astype(np.uint8), self.phase_names, voxel_size)
