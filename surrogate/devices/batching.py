@@ -86,22 +86,27 @@ class Batching:
             f"= {self.samples_per_call}"
         )
 
-    def describe(self, structures: int) -> str:
+    def describe(self, structures: int, full_calls_only: bool = True) -> str:
         """Return what a pass over so many structures does, to be printed before it starts.
 
         Raises
         ------
         InvalidInput
-            As :meth:`calls`.
+            As :meth:`calls`, where a call must be full.
         """
-        calls = self.calls(structures)
-        left_out = structures - calls * self.samples_per_call
+        if full_calls_only:
+            calls = self.calls(structures)
+            left_out = structures - calls * self.samples_per_call
+            rest = f"{left_out} structures, others in each epoch, left out"
+        else:
+            calls = -(-structures // self.samples_per_call)
+            rest = f"the last takes {structures - (calls - 1) * self.samples_per_call} structures"
         return (
             f"samples per call N = {self.formula}\n"
             f"weight updates per call D = {self.updates_per_call}, each from B x GA x R = {self.micro_batch} x "
             f"{self.accumulation} x {self.replicas} = {self.batch_size} structures (the effective batch)\n"
             f"an epoch of {structures} structures = {calls} calls = {calls * self.updates_per_call} weight updates; "
-            f"{left_out} structures, others in each epoch, left out"
+            f"{rest}"
         )
 
 

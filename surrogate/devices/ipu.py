@@ -108,7 +108,7 @@ class IpuDevice(Device):
                 self._poptorch.BeginBlock(layers[stage], user_id=stage, ipu_id=number + 1)
             if optimizer is not None:
                 self._build_trainer(module, optimizer, state)
-            predictor = _Predictor(self._poptorch, module)
+            predictor = _Predictor(module)
             predictor.eval()
             self._predictor = self._poptorch.inferenceModel(predictor, self._inference_options())
 
@@ -343,20 +343,20 @@ class _Trained(nn.Module):
 
     def __init__(self, poptorch: Any, module: nn.Module) -> None:
         super().__init__()
-        self._poptorch = poptorch
+        # The function, not the module that it is in: that cannot be copied.
+        self._marked = poptorch.identity_loss
         self.module = module
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        loss = self.module(*inputs)[-1]
         # A loss that torch does not know as one must be marked; marking one that it knows does no harm.
-        marked: Tensor = self._poptorch.identity_loss(loss.float(), reduction="none")
-        return marked
+        loss: Tensor = self._marked(self.module(*inputs)[-1].float(), reduction="none")
+        return loss
 
 
 class _Predictor(nn.Module):
     """The module's outputs, in a wrapper of its own: PopTorch changes the class of what it wraps."""
 
-    def __init__(self, poptorch: Any, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 

@@ -1,0 +1,80 @@
+"""What PopTorch 3.4 can be called with: the names and arguments of its public documentation and source.
+
+``/`` ends arguments whose names are not documented; ``...`` as a default means one we do not depend on.
+"""
+
+SIGNATURES = {
+    "BeginBlock": "layer_to_call, user_id=None, ipu_id=None",
+    "Block": "user_id=None, ipu_id=None",
+    "BlockFunction": "user_id=None, ipu_id=None",
+    "removeBlocks": "module",
+    "identity_loss": "x, reduction",
+    "isRunningOnIpu": "",
+    "ipuHardwareIsAvailable": "num_ipus=1",
+    "ipuHardwareVersion": "",
+    "load": "filename, edit_opts_fn=None",
+    "trainingModel": "model, options=None, optimizer=None",
+    "inferenceModel": "model, options=None",
+    "PipelinedExecution": "*args",
+    "ShardedExecution": "*args",
+    "Options": "",
+    "Options.deviceIterations": "device_iterations",
+    "Options.replicationFactor": "replication_factor",
+    "Options.outputMode": "output_mode, output_return_period=None",
+    "Options.setExecutionStrategy": "strategy",
+    "Options.setAvailableMemoryProportion": "available_memory_proportion",
+    "Options.enableExecutableCaching": "path",
+    "Options.useIpuModel": "use_model",
+    "Options.useOfflineIpuTarget": "ipu_version=2",
+    "Options.connectionType": "connection_type",
+    "Options.autoRoundNumIPUs": "auto_round_num_ipus=True",
+    "Options.enableProfiling": "profile_dir=None",
+    "Options.enableSyntheticData": "enabled",
+    "Options.randomSeed": "random_seed",
+    "Options.showCompilationProgressBar": "show=True",
+    "Options.broadcastBuffers": "broadcast_buffers=True",
+    "Options.clone": "",
+    "Options.Training.gradientAccumulation": "gradient_accumulation",
+    "Options.Training.setAutomaticLossScaling": "enabled",
+    "Options.Training.accumulationAndReplicationReductionType": "reduction_type",
+    "Options.Precision.setPartialsType": "dtype",
+    "Options.Precision.enableStochasticRounding": "enabled",
+    "Options.Precision.enableFloatingPointExceptions": "enabled",
+    "Options._Popart.set": "key, value",
+    "PoplarExecutor.compile": "*args, **kwargs",
+    "PoplarExecutor.__call__": "*args, **kwargs",
+    "PoplarExecutor.compileAndExport": "filename, *args, export_model=True, **kwargs",
+    "PoplarExecutor.save": "filename, export_model=True, save_rng_state=True",
+    "PoplarExecutor.loadExecutable": "filename",
+    "PoplarExecutor.attachToDevice": "",
+    "PoplarExecutor.detachFromDevice": "",
+    "PoplarExecutor.isAttachedToDevice": "",
+    "PoplarExecutor.isCompiled": "",
+    "PoplarExecutor.copyWeightsToHost": "",
+    "PoplarExecutor.copyWeightsToHostIfNeeded": "",
+    "PoplarExecutor.copyWeightsToDevice": "",
+    "PoplarExecutor.setOptimizer": "optimizer",
+    "PoplarExecutor.load_state_dict": "state_dict, strict=True",
+    "PoplarExecutor.state_dict": "",
+    "PoplarExecutor.destroy": "",
+    "PoplarExecutor.cycleCount": "",
+    "PoplarExecutor.compilationTime": "",
+    "PoplarExecutor.getLatency": "",
+    "optim.AdamW": "params, lr=None, betas=None, eps=None, weight_decay=None, amsgrad=None, maximize=None, "
+    "foreach=None, capturable=None, differentiable=None, fused=None, loss_scaling=None, "
+    "bias_correction=None, accum_type=None, first_order_momentum_accum_type=None, "
+    "second_order_momentum_accum_type=None, max_grad_norm=None",
+    "optim.AdamW.state_dict": "",
+    "optim.AdamW.load_state_dict": "state_dict",
+    "DataLoader": "options, dataset, batch_size=1, shuffle=None, num_workers=0, drop_last=True, "
+    "persistent_workers=None, auto_distributed_partitioning=True, mode=..., async_options=None, "
+    "rebatched_worker_size=None, batch_sampler=None, **kwargs",
+    "DataLoader.terminate": "",
+}
+
+ENUMS = {
+    "OutputMode": {"Final": 0, "EveryN": 1, "All": 2, "Sum": 3, "Default": 4},
+    "ConnectionType": {"Always": 0, "OnDemand": 1, "Never": 2},
+    "DataLoaderMode": {"Sync": 0, "Async": 1, "AsyncRebatched": 2},
+    "AutoStage": {"SameAsIpu": 0, "AutoIncrement": 1},
+}
