@@ -9,7 +9,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 INSTALLED := $(VENV)/installed
 TOOLS := $(VENV)/tools-installed
 
-.PHONY: demo test quick check bench docs clean
+# The environment of a Graphcore host, without its SDK.
+IPU_PYTHON ?= $(shell for p in python3.8 $$HOME/.pyenv/versions/3.8.*/bin/python; do \
+	$$p -c '' 2>/dev/null && echo $$p && break; done)
+IPU_VENV ?= .venv-ipu-host
+IPU_INSTALLED := $(IPU_VENV)/installed
+
+.PHONY: demo test test-ipu-host quick check bench docs clean
 
 demo: $(INSTALLED)
 	@test -e demo/campaign.yaml || $(BIN)/ionscreen init demo
@@ -17,6 +23,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+# What runs on a Graphcore host, under its Python 3.8 and torch 2.0.1 (4 GB with its CUDA libraries; the CPU is used).
+test-ipu-host: $(IPU_INSTALLED)
+	$(IPU_VENV)/bin/python -m pytest -m "not slow" tests/datasets tests/surrogate
 
 # The tests that need no more than seconds each.
 quick: $(INSTALLED)
@@ -49,6 +59,15 @@ $(INSTALLED): setup.cfg constraints.txt
 
 $(TOOLS): $(INSTALLED)
 	$(PIP) -e .[dev]
+	@touch $@
+
+$(IPU_INSTALLED): setup.cfg constraints-ipu-host.txt
+	@test -n "$(IPU_PYTHON)" || { echo "The IPU host's tests need Python 3.8 (or make IPU_PYTHON=/path/to/it)."; exit 1; }
+	@echo "Setting up $(IPU_VENV) ..."
+	$(IPU_PYTHON) -m venv $(IPU_VENV)
+	$(IPU_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(IPU_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-ipu-host.txt \
+		torch scipy pytest pytest-timeout hypothesis -e .
 	@touch $@
 
 clean:

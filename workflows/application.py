@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..datasets import InvalidInput, IonscreenError
+from .verbs.accelerator import accelerator
 from .verbs.dataset import dataset
 from .verbs.init import init
 from .verbs.report import report
@@ -28,13 +29,14 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     epilog="Exit codes: 0 done, 1 could not finish (run again to resume), 2 bad input, 130 interrupted; "
-    "3: dataset verify found something wrong.",
+    "3: dataset verify or accelerator check found something wrong.",
 )
 app.command()(init)
 app.command(name="run")(run_campaign)
 app.command()(solve)
 app.command()(report)
 app.add_typer(dataset, name="dataset")
+app.add_typer(accelerator, name="accelerator")
 
 
 def _show_version(wanted: bool) -> None:

@@ -73,7 +73,7 @@ def test_layers_in_series_as_thick_as_the_cells_are_exact_where_the_correction_c
 
 
 def test_all_quantities_scale_with_the_conductivity(fields):
-    for scaled, plain in zip(estimates(0.25 * fields), estimates(fields), strict=True):
+    for scaled, plain in zip(estimates(0.25 * fields), estimates(fields)):
         np.testing.assert_allclose(scaled, 0.25 * plain, rtol=1e-9)
 
 
@@ -109,7 +109,7 @@ def test_fields_move_along_with_the_structure():
 
 def test_half_precision_input_is_computed_in_single():
     x_bxyz = torch.tensor(random_fields(2, (12, 12, 12)))
-    for half, single in zip(describe(x_bxyz.half(), (8, 8)), describe(x_bxyz, (8, 8)), strict=True):
+    for half, single in zip(describe(x_bxyz.half(), (8, 8)), describe(x_bxyz, (8, 8))):
         assert half.dtype == torch.float32
         assert torch.equal(half, single)
 
