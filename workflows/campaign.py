@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..datasets import CampaignError, Dataset, Recipe
-from ..pipeline.design import DesignOfExperiments, FamilyRange
+from ..pipeline.design import DesignOfExperiments
 from ..pipeline.families import FAMILIES
 from ..pipeline.labelling import LabelSettings
 from .candidates import Candidates
 from .cluster import local_cluster, worker_count
 from .config import CampaignConfig, expand_path, load_config, save_config
+from .designs import design_of
 from .execution import Engine
 from .images import open_images
 from .progress import Progress, SilentProgress
@@ -184,13 +185,7 @@ class _Steps:
         return self.resources.enter_context(local_cluster(self.config.cluster))
 
     def _design(self, stream: str) -> DesignOfExperiments:
-        families = [
-            FamilyRange(family=f.family, parameters=f.parameters, weight=f.weight) for f in self.config.families
-        ]
-        structure = self.config.structure
-        return DesignOfExperiments(
-            families=families, shape=structure.shape, voxel_size=structure.voxel_size, seed=self.seed, stream=stream
-        )
+        return design_of(self.config, self.seed, stream)
 
     def _label(self, title: str, recipes: Sequence[Recipe], folder: Path) -> Dataset:
         plan = ShardPlan(

@@ -49,12 +49,34 @@ class StructureConfig(_Block):
         return h, h, h
 
 
+class ValuesConfig(_Block):
+    """The values that a parameter may take."""
+
+    values: Annotated[list[float | str], Field(min_length=1, max_length=1000)]
+
+
+class ConstraintConfig(_Block):
+    """Two bounds of a sum of parameters."""
+
+    sum: Annotated[list[str], Field(min_length=1)]
+    low: float | None = None
+    high: float | None = None
+
+
 class FamilyConfig(_Block):
-    """One family with its parameters: a number each, [low, high], or a text where the family wants one."""
+    """One family with its parameters: each a number, [low, high], {values: [...]}, or a text where it wants one.
+
+    `design` says how parameters are chosen: Sobol points, Latin hypercubes, a grid of `levels` values each, or the
+    list of `points`.
+    """
 
     family: str
     weight: Positive = 1.0
-    parameters: dict[str, float | str | tuple[float, float]] = {}
+    parameters: dict[str, float | str | tuple[float, float] | ValuesConfig] = {}
+    design: Literal["sobol", "latin_hypercube", "grid", "list"] = "sobol"
+    levels: Annotated[int, Field(ge=2, le=1000)] = 3
+    points: Annotated[list[dict[str, float | str]], Field(max_length=100_000)] = []
+    constraints: list[ConstraintConfig] = []
 
 
 class TransportConfig(_Block):

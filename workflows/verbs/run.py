@@ -19,9 +19,13 @@ def run(
 
     from ..campaign import run_campaign
     from ..config import load_config
+    from ..designs import design_of
     from ..progress import TerminalProgress
 
     # Bars go to standard error, so that standard output holds the answer alone.
-    progress = TerminalProgress(Console(stderr=True))
-    results = run_campaign(load_config(campaign), campaign.resolve().parent, progress)
+    console = Console(stderr=True)
+    config = load_config(campaign)
+    for warning in design_of(config, 0, "candidates").warnings():
+        console.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True, highlight=False)
+    results = run_campaign(config, campaign.resolve().parent, TerminalProgress(console))
     typer.echo(results.to_json() if as_json else "\n" + results.text())
