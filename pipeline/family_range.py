@@ -215,10 +215,7 @@ class FamilyRange:
             ends = [(0.0, 1.0) if low < high else (0.0,) for low, high in self.ranges().values()]
             lists = [tuple((np.arange(len(c.values)) + 0.5) / len(c.values)) for c in self.lists().values()]
             return _points(itertools.islice(itertools.product(*ends, *lists), TRIED))
-        if self.design == "grid":
-            units = self.grid()
-        else:
-            units = np.random.default_rng(TRIED).random((TRIED, self.dimensions))
+        units = self.grid() if self.design == "grid" else np.random.default_rng(TRIED).random((TRIED, self.dimensions))
         units = units[self.allowed(units)]
         if len(units) == 0:
             self._refuse("no combination of its parameters meets the constraints; widen the ranges or the constraints.")
