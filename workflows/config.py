@@ -79,20 +79,55 @@ class FamilyConfig(_Block):
     constraints: list[ConstraintConfig] = []
 
 
+class ArrheniusConfig(_Block):
+    """A conductivity that depends on the temperature: σ = σ₀/T exp(-E_a/(k_B T))."""
+
+    sigma0_S_K_per_m: Annotated[float, Field(ge=0, allow_inf_nan=False)]  # noqa: N815
+    activation_energy_eV: Annotated[float, Field(ge=0, le=10)]  # noqa: N815
+
+
+class ContactConfig(_Block):
+    """The resistance of the contact between two phases."""
+
+    between: tuple[str, str]
+    Ohm_m2: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class TransportConfig(_Block):
-    """Which conductivity is computed: S/m by phase name, 0 for an insulator."""
+    """Which conductivity is computed: of each phase by its material, or in S/m, 0 for an insulator."""
 
     name: Name = "ionic"
-    conductivity_S_per_m: dict[str, float]  # noqa: N815 - the unit's own spelling
+    carrier: Literal["ionic", "electronic"] = "ionic"
+    materials: dict[str, str] = {}
+    temperature_C: Annotated[float, Field(gt=-273.15, le=2000)] = 25.0  # noqa: N815
+    conductivity_S_per_m: dict[str, float | ArrheniusConfig] = {}  # noqa: N815 - the unit's own spelling
+    interface_resistance: list[ContactConfig] = []
+    grain_boundary_resistance_Ohm_m2: dict[str, float] = {}  # noqa: N815
 
     @model_validator(mode="after")
     def _valid(self) -> TransportConfig:
+        both = sorted(set(self.materials) & set(self.conductivity_S_per_m))
+        if both:
+            raise ValueError(f"{both[0]} has a material and a conductivity; give one of them")
         self.transport()
         return self
 
     def transport(self) -> Transport:
         """Return it as the record type."""
-        return Transport(self.name, dict(self.conductivity_S_per_m))
+        given = {phase: self._sigma(value) for phase, value in self.conductivity_S_per_m.items()}
+        contacts = {c.between: c.Ohm_m2 for c in self.interface_resistance}
+        if self.materials:
+            from ..pipeline.materials import conductivities
+
+            given = {**conductivities(self.carrier, self.materials, self.temperature_C + 273.15), **given}
+        return Transport(self.name, given, contacts, dict(self.grain_boundary_resistance_Ohm_m2))
+
+    def _sigma(self, value: float | ArrheniusConfig) -> float:
+        if not isinstance(value, ArrheniusConfig):
+            return value
+        from ..pipeline.arrhenius import Arrhenius
+
+        return Arrhenius(value.sigma0_S_K_per_m, value.activation_energy_eV).at(self.temperature_C + 273.15)
 
 
 class LabelConfig(_Block):

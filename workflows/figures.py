@@ -26,7 +26,7 @@ DPI = 130
 
 def composition_figure(results: CampaignResults) -> bytes:
     """Draw the predicted σ_eff of every percolating candidate against its conducting volume fraction."""
-    conducting = [name for name, sigma in results.config.transport.conductivity_S_per_m.items() if sigma > 0]
+    conducting = [name for name, sigma in results.config.transport.transport().conductivity.items() if sigma > 0]
     percolating = [p for p in results.ranked if p.status == Status.OK]
 
     def fraction(fractions: Any) -> float:

@@ -76,3 +76,35 @@ def test_run_warns_of_small_boxes_before_it_starts(tmp_path: Path, capsys: pytes
     said = capsys.readouterr().err
     assert "Warning: Family 'sintered': the box edge of 9.6 µm holds 2.4 times pore_diameter_um" in said
     assert "missing.tif" in said
+
+
+def test_a_transport_is_given_by_materials_temperature_and_resistances(tmp_path: Path) -> None:
+    given = {
+        "materials": {"electrolyte": "LPSCl", "active_material": "NMC"},
+        "temperature_C": 60,
+        "conductivity_S_per_m": {"binder": {"sigma0_S_K_per_m": 29815.0, "activation_energy_eV": 0.0}},
+        "interface_resistance": [{"between": ["electrolyte", "active_material"], "Ohm_m2": 1e-5}],
+        "grain_boundary_resistance_Ohm_m2": {"electrolyte": 1e-6},
+    }
+    path = write_small_campaign(tmp_path, transport=given)
+    transport = load_config(path).transport.transport()
+    assert transport.conductivity["electrolyte"] > 0.3
+    assert transport.conductivity["binder"] == pytest.approx(29815 / 333.15)
+    assert transport.interface_resistance == {("active_material", "electrolyte"): 1e-5}
+    assert transport.grain_boundary_resistance == {"electrolyte": 1e-6}
+    save_config(load_config(path), tmp_path / "resolved.yaml")
+    assert load_config(tmp_path / "resolved.yaml").transport.transport() == transport
+
+
+@pytest.mark.parametrize(
+    ("transport", "named"),
+    [
+        ({"materials": {"electrolyte": "kryptonite"}}, "transport: there is no material 'kryptonite'"),
+        ({"materials": {"electrolyte": "LPSCl"}, "conductivity_S_per_m": {"electrolyte": 1.0}}, "electrolyte has a"),
+        ({"materials": {"electrolyte": "LPSCl"}, "carrier": "electronic"}, "no phase conducts"),
+        ({"materials": {"electrolyte": "LPSCl"}, "temperature_C": -300}, "temperature_C"),
+    ],
+)
+def test_impossible_transports_are_refused_by_field(tmp_path: Path, transport: dict[str, object], named: str) -> None:
+    with pytest.raises(InvalidInput, match=named):
+        load_config(write_small_campaign(tmp_path, transport=transport))
