@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..datasets import InvalidInput
 from .families import FAMILIES
+from .families.fractions import fraction_fields, rest_phase
 from .generation import family_of
 
 __all__ = ["DESIGNS", "FamilyRange", "SumBetween", "Values"]
@@ -112,12 +113,8 @@ class FamilyRange:
     @property
     def rest(self) -> str | None:
         """Name of the fraction that is 1 less the others', if there is one: that of the one phase without its own."""
-        if self.family not in FAMILIES:
-            return None
-        fields = FAMILIES[self.family].__dataclass_fields__  # type: ignore[attr-defined]
-        own = [name.removesuffix("_fraction") for name in fields if name.endswith("_fraction")]
-        left = [p for p in FAMILIES[self.family].phase_names if not any(p.endswith(o) for o in own)]
-        return f"{left[0]}_fraction" if len(left) == 1 and own else None
+        phase = rest_phase(FAMILIES[self.family]) if self.family in FAMILIES else None
+        return f"{phase}_fraction" if phase else None
 
     def sums(self) -> list[SumBetween]:
         """Return the constraints, the rest's fraction as one of them."""
@@ -127,8 +124,7 @@ class FamilyRange:
             if isinstance(choice, str | Values):
                 self._refuse(f"{self.rest} is what the other fractions leave; give a number or [low, high].")
             low, high = choice if isinstance(choice, tuple) else (choice, choice)
-            own = FAMILIES[self.family].__dataclass_fields__  # type: ignore[attr-defined]
-            others = tuple(name for name in own if name.endswith("_fraction"))
+            others = tuple(fraction_fields(FAMILIES[self.family]).values())
             found.append(SumBetween(parameters=others, low=1 - high, high=1 - low))  # type: ignore[operator]
         return found
 

@@ -44,7 +44,7 @@ def test_make_targets_exist() -> None:
 def test_ionscreen_commands_run_in_order(tmp_path: Path) -> None:
     image = np.random.default_rng(662607).choice(3, size=(20, 20, 20), p=[0.6, 0.3, 0.1]).astype(np.uint8)
     tifffile.imwrite(tmp_path / "cathode.tif", image)
-    assert [command[1] for command in commands("ionscreen")] == ["init", "run", "solve", *["dataset"] * 5]
+    assert [command[1] for command in commands("ionscreen")] == ["init", "run", "solve", "generate", *["dataset"] * 5]
     for command in commands("ionscreen"):
         subprocess.run([EXECUTABLE, *command[1:]], cwd=tmp_path, check=True, capture_output=True)
         if command[1] == "init":

@@ -12,6 +12,7 @@ import typer
 from ..datasets import InvalidInput, IonscreenError
 from .verbs.accelerator import accelerator
 from .verbs.dataset import dataset
+from .verbs.generate import generate
 from .verbs.init import init
 from .verbs.report import report
 from .verbs.run import run as run_campaign
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command()(init)
 app.command(name="run")(run_campaign)
 app.command()(solve)
+app.command()(generate)
 app.command()(report)
 app.add_typer(dataset, name="dataset")
 app.add_typer(accelerator, name="accelerator")

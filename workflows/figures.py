@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..datasets import Microstructure, Status
+from .phase_colours import phase_colours
 from .results import CampaignResults
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ __all__ = ["composition_figure", "parity_figure", "slices_figure", "verification
 
 # Okabe-Ito: told apart by colour-blind readers too.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-PHASE_COLOURS = {"void": "#1b1b1f", "electrolyte": "#56B4E9", "active_material": "#E69F00"}
-SPARE_COLOURS = ("#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2")
 DPI = 130
 
 
@@ -96,17 +95,19 @@ def verification_figure(results: CampaignResults) -> bytes:
     return _figure(draw, title="Verified candidates, 90 % intervals")
 
 
-def slices_figure(structures: Sequence[tuple[str, Microstructure]], axis: int) -> bytes:
-    """Draw the middle slice of each structure, the current flowing from left to right."""
+def slices_figure(structures: Sequence[tuple[str, Microstructure]], axis: int, columns: int = 6) -> bytes:
+    """Draw the middle slice of each titled structure, the current flowing from left to right."""
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
     names = sorted({name for _, structure in structures for name in structure.phase_names})
-    spare = iter(SPARE_COLOURS * 60)
-    colours = {name: PHASE_COLOURS.get(name) or next(spare) for name in names}
-    figure = _new_figure(1.9 * len(structures), 2.45)
+    colours = phase_colours(names)
+    columns = min(columns, len(structures))
+    rows = -(-len(structures) // columns)
+    height = 2.1 * rows + 0.35
+    figure = _new_figure(1.9 * max(columns, 2), height)
     for place, (title, structure) in enumerate(structures, start=1):
-        axes = figure.add_subplot(1, len(structures), place)
+        axes = figure.add_subplot(rows, columns, place)
         along = np.moveaxis(structure.phases, axis, 0)
         colour_map = ListedColormap([colours[name] for name in structure.phase_names])
         axes.imshow(
@@ -121,7 +122,7 @@ def slices_figure(structures: Sequence[tuple[str, Microstructure]], axis: int) -
         axes.set_axis_off()
     handles = [Patch(facecolor=colours[name], edgecolor="grey", label=name.replace("_", " ")) for name in names]
     figure.legend(handles=handles, loc="lower center", ncols=len(names), fontsize=8, frameon=False)
-    figure.subplots_adjust(left=0.01, right=0.99, top=0.88, bottom=0.13, wspace=0.06)
+    figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.29 / height, bottom=0.32 / height, wspace=0.06, hspace=0.14)
     return _png(figure)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ..datasets import InvalidInput
 
-__all__ = ["parse_conductivities", "parse_names", "parse_shape", "parse_voxel_size"]
+__all__ = ["parse_conductivities", "parse_names", "parse_parameters", "parse_shape", "parse_voxel_size"]
 
 METRES = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "nm": 1e-9, "": 1.0}
 
@@ -70,6 +70,29 @@ def parse_names(pairs: Iterable[str]) -> dict[int, str]:
             raise InvalidInput(f"--name {pair!r}: another phase has this name; give each its own.")
         names[int(number)] = name.strip()
     return names
+
+
+def parse_parameters(pairs: Iterable[str]) -> dict[str, float | str | tuple[float, float]]:
+    """Return parameter -> value of ``void_fraction=0.3``, range of ``void_fraction=0.1..0.5`` or text.
+
+    Raises
+    ------
+    InvalidInput
+        If a pair has another form.
+    """
+    found: dict[str, float | str | tuple[float, float]] = {}
+    for pair in pairs:
+        name, _, value = (part.strip() for part in pair.partition("="))
+        if not name or not value:
+            raise InvalidInput(f"--set {pair!r} is not NAME=VALUE or NAME=LOW..HIGH, for instance void_fraction=0.3.")
+        low, dots, high = value.partition("..")
+        try:
+            found[name] = (float(low), float(high)) if dots else float(value)
+        except ValueError:
+            if dots:
+                raise InvalidInput(f"--set {pair!r}: LOW..HIGH are two numbers, for instance 0.1..0.5.") from None
+            found[name] = value
+    return found
 
 
 def parse_conductivities(pairs: Iterable[str], names: dict[int, str]) -> dict[int, float]:
