@@ -17,6 +17,7 @@ from .verbs.init import init
 from .verbs.report import report
 from .verbs.run import run as run_campaign
 from .verbs.solve import solve
+from .verbs.train import train
 
 __all__ = ["app", "run"]
 
@@ -36,6 +37,7 @@ app.command()(init)
 app.command(name="run")(run_campaign)
 app.command()(solve)
 app.command()(generate)
+app.command()(train)
 app.command()(report)
 app.add_typer(dataset, name="dataset")
 app.add_typer(accelerator, name="accelerator")

@@ -6,12 +6,15 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..datasets import InvalidInput, Transport
+
+if TYPE_CHECKING:
+    from ..surrogate import TrainingConfig
 
 __all__ = ["CampaignConfig", "expand_path", "load_config", "save_config"]
 
@@ -145,6 +148,23 @@ class TrainConfig(_Block):
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
     patience: Annotated[int, Field(ge=1, le=10_000)] = 40
+    device: Literal["cpu", "cuda", "ipu"] = "cpu"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    gradient_accumulation: Annotated[int, Field(ge=1, le=4096)] = 1
+    ipu: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _valid(self) -> TrainConfig:
+        # What the defaults cannot break is not checked: that takes torch, which takes seconds to import.
+        if self.model_fields_set & {"device", "precision", "gradient_accumulation", "ipu"}:
+            self.settings(0)
+        return self
+
+    def settings(self, seed: int) -> TrainingConfig:
+        """Return the surrogate's configuration."""
+        from ..surrogate.run_config import training_config
+
+        return training_config({**self.model_dump(), "seed": seed})
 
 
 class ImageConfig(_Block):

@@ -27,6 +27,9 @@ class Progress(Protocol):
     def bar(self, title: str, total: int, done: int = 0) -> AbstractContextManager[Bar]:
         """Show a bar while the context lasts."""
 
+    def say(self, text: str) -> None:
+        """Show a text."""
+
 
 class SilentProgress:
     """Shows nothing."""
@@ -35,6 +38,9 @@ class SilentProgress:
     def bar(self, title: str, total: int, done: int = 0) -> Iterator[Bar]:
         """Yield a bar that nobody sees."""
         yield _SilentBar()
+
+    def say(self, text: str) -> None:
+        """Say nothing."""
 
 
 class _SilentBar:
@@ -63,6 +69,10 @@ class TerminalProgress:
         with rich_progress.Progress(*columns, console=self._console) as shown:
             task = shown.add_task(title, total=total, completed=done, note="")
             yield _RichBar(shown, task)
+
+    def say(self, text: str) -> None:
+        """Print a text."""
+        self._console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 class _RichBar:

@@ -5,31 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..datasets import CampaignError, Dataset, InvalidInput, Status, split
+from ..datasets import CampaignError, Dataset, split
 from ..datasets.durable_file import write_durably
 from .config import CampaignConfig
 from .progress import Progress
 from .run_directory import RunDirectory, read_json
 
 if TYPE_CHECKING:
-    from ..surrogate import LabelledStructures, TrainingConfig
+    from ..surrogate import TrainingConfig
+    from ..surrogate.labelled_dataset import Labelled
 
-__all__ = ["train_surrogate"]
+__all__ = ["train_surrogate", "training_settings"]
 
 FEWEST = 5  # structures in each of training, validation and test
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One part of the split: what the network needs, and the families for the evaluation."""
-
-    structures: LabelledStructures
-    families: tuple[str, ...]
 
 
 def train_surrogate(
@@ -57,14 +47,20 @@ def train_surrogate(
         If too few structures percolate to train, validate and test on.
     """
     from ..surrogate import evaluate, save_checkpoint, train
+    from ..surrogate.labelled_dataset import read_labelled, usable_ids
 
-    ids = _usable(dataset, config)
-    settings = _settings(config)
+    ids = usable_ids(dataset, config.transport.name, config.label.axis)
+    settings = training_settings(config)
     key = _key(ids, config, settings)
     evaluation: dict[str, Any] | None = read_json(directory.evaluation)
     if evaluation and evaluation.get("key") == key and (directory.surrogate / "model.json").exists():
         return evaluation
-    parts = {name: _load(dataset, members, config) for name, members in _split(ids, config).items()}
+    members = _split(ids, config)
+    settings.check(len(members["train"]))
+    progress.say(settings.batching.describe(len(members["train"]), settings.device == "ipu"))
+    parts = {
+        name: read_labelled(dataset, part, config.transport.name, config.label.axis) for name, part in members.items()
+    }
     with progress.bar("Training the surrogate", settings.epochs) as bar:
         surrogate = train(
             parts["train"].structures,
@@ -90,17 +86,9 @@ def train_surrogate(
     return evaluation
 
 
-def _usable(dataset: Dataset, config: CampaignConfig) -> list[str]:
-    """Return the ids of the samples that percolate and whose label can be trusted."""
-    labels = dataset.labels(config.transport.name)
-    good = labels["status"][:, config.label.axis] == Status.OK
-    return [str(i) for i in labels["id"][good]]
-
-
-def _settings(config: CampaignConfig) -> TrainingConfig:
-    from ..surrogate import TrainingConfig
-
-    return TrainingConfig(**config.train.model_dump(), seed=config.seed or 0)
+def training_settings(config: CampaignConfig) -> TrainingConfig:
+    """Return the campaign's train: block as the surrogate's configuration."""
+    return config.train.settings(config.seed or 0)
 
 
 def _key(ids: Sequence[str], config: CampaignConfig, settings: TrainingConfig) -> str:
@@ -119,23 +107,7 @@ def _split(ids: Sequence[str], config: CampaignConfig) -> dict[str, list[str]]:
     return parts
 
 
-def _load(dataset: Dataset, ids: Sequence[str], config: CampaignConfig) -> _Part:
-    from ..surrogate import LabelledStructures
-    from ..surrogate.encoding import encode
-
-    axis, fields, targets, families = config.label.axis, [], [], []
-    for sample in map(dataset.sample, ids):
-        label = sample.labels[config.transport.name]
-        if sample.microstructure is None or label.connected is None:
-            raise InvalidInput(f"Sample {sample.id} has no voxels to train on; verify the dataset.")
-        connected = (label.connected >> axis & 1).astype(bool)
-        fields.append(encode(sample.microstructure, label.transport, connected, axis))
-        targets.append(label.relative[axis])
-        families.append(sample.recipe.family)
-    return _Part(LabelledStructures(np.stack(fields), np.array(targets), tuple(ids)), tuple(families))
-
-
-def _table(test: _Part, prediction: Any) -> dict[str, list[Any]]:
+def _table(test: Labelled, prediction: Any) -> dict[str, list[Any]]:
     return {
         "id": list(test.structures.ids),
         "family": list(test.families),
