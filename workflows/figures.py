@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["composition_figure", "parity_figure", "slices_figure", "verification_figure"]
+    from ..pipeline.representative_volume import BoxSize
+
+__all__ = [
+    "composition_figure",
+    "parity_figure",
+    "representative_volume_figure",
+    "slices_figure",
+    "verification_figure",
+]
 
 # Okabe-Ito: told apart by colour-blind readers too.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
@@ -123,6 +131,36 @@ def slices_figure(structures: Sequence[tuple[str, Microstructure]], axis: int, c
     handles = [Patch(facecolor=colours[name], edgecolor="grey", label=name.replace("_", " ")) for name in names]
     figure.legend(handles=handles, loc="lower center", ncols=len(names), fontsize=8, frameon=False)
     figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.29 / height, bottom=0.32 / height, wspace=0.06, hspace=0.14)
+    return _png(figure)
+
+
+def representative_volume_figure(sizes: Sequence[BoxSize], edge_um: float, title: str) -> bytes:
+    """Draw σ_eff and fraction of boxes against their edge, each box a dot, with mean and standard deviation.
+
+    Parameters
+    ----------
+    sizes
+        The boxes, by size.
+    edge_um
+        Of a voxel.
+    title
+        Above the figure.
+    """
+    figure = _new_figure(7.6, 3.4)
+    edges = np.array([size.edge for size in sizes]) * edge_um
+    for place, (name, values) in enumerate(
+        (("σ_eff / σ", [s.relative for s in sizes]), ("conducting fraction", [s.fraction for s in sizes])), start=1
+    ):
+        axes = figure.add_subplot(1, 2, place)
+        for edge, boxes in zip(edges, values, strict=True):
+            axes.plot(np.full(len(boxes), edge), boxes, ".", c=PALETTE[0], alpha=0.4)
+        means = [boxes.mean() for boxes in values]
+        axes.errorbar(edges, means, yerr=[b.std(ddof=1) for b in values], c=PALETTE[5], capsize=3)
+        axes.set(xlabel="edge of the box [µm]", ylabel=name)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.25)
+    figure.suptitle(title, fontsize=10)
+    figure.set_layout_engine("tight")
     return _png(figure)
 
 

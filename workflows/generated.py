@@ -78,6 +78,26 @@ class GeneratedFolder:
                 write_durably(written[-1], png)
         return written
 
+    def check_volume(self, recipes: Sequence[Recipe], dataset: Dataset, conducting: Collection[str]) -> list[Any]:
+        """Draw for each family how σ_eff scatters between boxes of its first structure; return rows for JSON."""
+        from ..pipeline.representative_volume import representative_volume
+        from .figures import representative_volume_figure
+
+        rows = []
+        for family in dict.fromkeys(recipe.family for recipe in recipes):
+            structure = _structure(dataset, next(r for r in recipes if r.family == family))
+            phases = [name for name in structure.phase_names if name in conducting]
+            sizes = representative_volume(structure, phases)
+            path = self.path / f"{family}_volume.png"
+            title = f"{family}: boxes of one structure, current along x through {', '.join(phases)}"
+            write_durably(path, representative_volume_figure(sizes, 1e6 * min(structure.voxel_size), title))
+            for size in sizes:
+                scatter = size.scatter if np.isfinite(size.scatter) else None
+                rows.append(
+                    {"family": family, "edge_voxels": size.edge, "relative_scatter": scatter, "plot": str(path)}
+                )
+        return rows
+
 
 def _structure(dataset: Dataset, recipe: Recipe) -> Microstructure:
     structure = dataset.sample(recipe.id).microstructure

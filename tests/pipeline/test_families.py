@@ -1,8 +1,12 @@
 """Laws of the generators: fractions are met, recipes are reproducible, the process is left as it was."""
 
+import hashlib
+import json
 import logging
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cc3d
 import numpy as np
@@ -15,7 +19,9 @@ from ionscreen.pipeline import effective_conductivity
 from ionscreen.pipeline.design import DesignOfExperiments, FamilyRange
 from ionscreen.pipeline.families import FAMILIES
 from ionscreen.pipeline.families.family import threshold_to_fraction
+from ionscreen.pipeline.families.fractions import target_fractions
 from ionscreen.pipeline.families.nearest_grains import nearest_grains
+from ionscreen.pipeline.families.usual_ranges import usual_ranges
 from ionscreen.pipeline.generation import family_of, generate
 
 SEED = 61803
@@ -37,21 +43,41 @@ def test_same_recipe_same_bytes(family: str) -> None:
     assert first.voxel_size == VOXEL
 
 
-def test_another_process_in_another_order_gives_the_same_bytes() -> None:
-    program = f"""
-import hashlib
-from ionscreen.datasets import Recipe
-from ionscreen.pipeline.generation import generate
-for family in {sorted(FAMILIES, reverse=True)}:
-    phases = generate(Recipe(family, {{}}, {SHAPE}, {VOXEL}, {SEED})).phases
-    print(family, hashlib.blake2b(phases.tobytes()).hexdigest())
-"""
-    import hashlib
+def digests(recipes: list[tuple[str, int]]) -> dict[str, str]:
+    """Return family and seed -> digest of phases and grains."""
+    found = {}
+    for family, seed in recipes:
+        made = generate(recipe(family, seed=seed))
+        grains = b"" if made.grains is None else made.grains.tobytes()
+        found[f"{family} {seed}"] = hashlib.blake2b(made.phases.tobytes() + grains).hexdigest()
+    return found
 
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    there = dict(line.split() for line in output.splitlines())
-    here = {name: hashlib.blake2b(generate(recipe(name)).phases.tobytes()).hexdigest() for name in FAMILIES}
+
+@pytest.mark.slow
+def test_four_processes_in_another_order_give_the_same_bytes() -> None:
+    """8 seeds of every family: here one after another, there shuffled and with 1 to 4 threads."""
+    wanted = [(family, seed) for family in sorted(FAMILIES) for seed in range(SEED, SEED + 8)]
+    shuffled = [wanted[i] for i in np.random.default_rng(SEED).permutation(len(wanted))]
+    programs = [
+        f"import json, {__name__.rpartition('.')[2]} as laws; print(json.dumps(laws.digests({shuffled[k::4]})))"
+        for k in range(4)
+    ]
+    folder = str(Path(__file__).parent)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": folder, "OMP_NUM_THREADS": str(k), "NUMBA_NUM_THREADS": str(k)},
+        )
+        for k, program in enumerate(programs, start=1)
+    ]
+    here = digests(wanted)
+    there: dict[str, str] = {}
+    for process in processes:
+        there |= json.loads(process.communicate(timeout=300)[0])
     assert there == here
+    assert len(set(here.values())) == len(wanted)
 
 
 @pytest.mark.parametrize("family", POROUS)
@@ -372,6 +398,18 @@ def test_impossible_designs_are_refused(changes: dict[str, object], named: str) 
 def test_impossible_ranges_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(InvalidInput):
         FamilyRange(family="blobs", parameters=bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_usual_ranges_are_possible_and_met(family: str) -> None:
+    """Of every parameter that has one, in boxes down to 32³; each fraction within 1 %, by construction to the voxel."""
+    shape = (32, 32, 32)
+    spec = FamilyRange(family=family, parameters=dict(usual_ranges(FAMILIES[family], shape, VOXEL)))
+    made = DesignOfExperiments(families=[spec], shape=shape, voxel_size=VOXEL, seed=SEED, stream="usual")
+    for drawn in made.recipes(0, 6):
+        achieved = generate(drawn).fractions()
+        for phase, wanted in target_fractions(family_of(family, drawn.parameters)).items():
+            assert achieved[phase] == pytest.approx(wanted, abs=1e-4), phase
 
 
 def test_every_default_is_possible() -> None:

@@ -28,9 +28,13 @@ def generate(
     shape: Annotated[str | None, typer.Option(help="Voxels: nx,ny,nz; 64,64,64 if not given.")] = None,
     voxel_size: Annotated[str | None, typer.Option(help="Edge of a voxel, 0.4um if not given.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same structures; drawn if not given.", min=0)] = None,
+    usual: Annotated[bool, typer.Option("--usual", help="Draw every parameter not set from its usual range.")] = False,
     conducting: Annotated[
         list[str] | None, typer.Option("--describe", help="A conducting phase to compute descriptors of; repeat.")
     ] = None,
+    volume: Annotated[
+        bool, typer.Option("--volume", help="Check and plot how σ_eff of the described phases depends on the box.")
+    ] = False,
     tiff: Annotated[bool, typer.Option("--tiff", help="Write TIFF stacks too.")] = False,
     vti: Annotated[bool, typer.Option("--vti", help="Write VTI files for ParaView too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -46,7 +50,9 @@ def generate(
     from ..progress import TerminalProgress
 
     console = Console(stderr=True)
-    design = _design(source, setting or [], shape, voxel_size, seed)
+    if volume and not conducting:
+        raise InvalidInput("--volume needs to know which phases conduct; add --describe electrolyte, for instance.")
+    design = _design(source, setting or [], usual, shape, voxel_size, seed)
     _check_phases(design, conducting or [])
     for warning in design.warnings():
         console.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True, highlight=False)
@@ -59,12 +65,15 @@ def generate(
         if wanted:
             export(dataset, folder / name)
             written.append(folder / name)
-    answer = {
+    answer: dict[str, Any] = {
         "dataset": str(target.dataset),
         "seed": design.seed,
         "written": [str(path) for path in written],
         "fractions": list(fraction_rows(recipes, dataset)),
     }
+    if volume:
+        answer["volume"] = target.check_volume(recipes, dataset, conducting or [])
+        answer["written"] += dict.fromkeys(row["plot"] for row in answer["volume"])
     if as_json:
         typer.echo(json.dumps(answer, indent=1, allow_nan=False))
     else:
@@ -72,25 +81,33 @@ def generate(
 
 
 def _design(
-    source: str, settings: list[str], shape: str | None, voxel_size: str | None, seed: int | None
+    source: str, settings: list[str], usual: bool, shape: str | None, voxel_size: str | None, seed: int | None
 ) -> DesignOfExperiments:
     import secrets
 
     from ...pipeline.design import DesignOfExperiments, FamilyRange
+    from ...pipeline.families import FAMILIES
+    from ...pipeline.families.usual_ranges import usual_ranges
 
     if source.endswith((".yaml", ".yml")):
-        if settings or shape or voxel_size:
-            raise InvalidInput("--set, --shape and --voxel-size belong to a family; a campaign says them in its file.")
+        if settings or usual or shape or voxel_size:
+            raise InvalidInput(
+                "--set, --usual, --shape and --voxel-size belong to a family; a campaign says them in its file."
+            )
         from ..config import load_config
         from ..designs import design_of
 
         config = load_config(Path(source))
         known = config.seed if seed is None else seed
         return design_of(config, secrets.randbits(48) if known is None else known, "training")
+    box, size = parse_shape(shape or "64,64,64"), parse_voxel_size(voxel_size or "0.4um")
+    parameters = parse_parameters(settings)
+    if usual and source in FAMILIES:
+        parameters = {**usual_ranges(FAMILIES[source], box, size), **parameters}
     return DesignOfExperiments(
-        families=[FamilyRange(family=source, parameters=parse_parameters(settings))],
-        shape=parse_shape(shape or "64,64,64"),
-        voxel_size=parse_voxel_size(voxel_size or "0.4um"),
+        families=[FamilyRange(family=source, parameters=parameters)],
+        shape=box,
+        voxel_size=size,
         seed=secrets.randbits(48) if seed is None else seed,
         stream="training",
     )
@@ -119,5 +136,8 @@ def _print(answer: dict[str, Any]) -> None:
         misses = [row["largest_miss"] for row in rows if row["largest_miss"] is not None]
         table.add_row(family, str(rows[0]["structures"]), fractions, f"{max(misses):.1e}" if misses else "–")
     console.print(table)
+    for row in answer.get("volume", []):
+        scatter = "unbounded" if row["relative_scatter"] is None else f"{100 * row['relative_scatter']:.1f} %"
+        console.print(f"{row['family']}: σ_eff of boxes of {row['edge_voxels']} voxels scatters by {scatter}")
     for line in (f"Dataset: {answer['dataset']}   seed: {answer['seed']}", *answer["written"]):
         console.print(line, markup=False, soft_wrap=True, highlight=False)
