@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-__all__ = ["bruggeman", "gaiselmann", "hosseinhashemi", "neumann", "stenzel"]
+from collections.abc import Mapping
+
+__all__ = ["bruggeman", "closed_formulas", "gaiselmann", "hosseinhashemi", "neumann", "stenzel"]
 
 
 def bruggeman(fraction: float) -> float:
@@ -31,3 +33,22 @@ def neumann(fraction: float, constrictivity: float, tortuosity: float) -> float:
 def hosseinhashemi(fraction: float, tortuosity: float) -> float:
     """Return ε / τ^8.483 (Hosseinhashemi et al. 2025, arXiv 2503.21560)."""
     return float(fraction / tortuosity**8.483)
+
+
+def closed_formulas(descriptors: Mapping[str, float], axis: int) -> dict[str, float]:
+    """Return formula -> M along an axis, from what :func:`~ionscreen.pipeline.descriptors.describe` returned.
+
+    0 throughout if the phase does not percolate along the axis. Formulas of the constrictivity are left out where it is
+    unknown: of voxels that are no cubes, or a phase that fills the box.
+    """
+    letter = "xyz"[axis]
+    fraction = descriptors[f"connected_fraction_{letter}"]
+    beta = descriptors.get(f"constrictivity_{letter}")
+    found = {"bruggeman": bruggeman(fraction)}
+    if fraction == 0:
+        return {**found, **dict.fromkeys(("hosseinhashemi", "gaiselmann", "stenzel", "neumann"), 0.0)}
+    tau = descriptors[f"geodesic_tortuosity_{letter}"]
+    found["hosseinhashemi"] = hosseinhashemi(fraction, tau)
+    if beta is not None:
+        found |= {f.__name__: f(fraction, beta, tau) for f in (gaiselmann, stenzel, neumann)}
+    return found

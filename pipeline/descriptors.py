@@ -18,6 +18,7 @@ __all__ = [
     "contact_areas",
     "correlation_length",
     "describe",
+    "fractions",
     "geodesic_tortuosity",
     "size_quantiles",
     "specific_surface",
@@ -62,7 +63,7 @@ def describe(
         raise InvalidInput(f"There is no phase {unknown[0]!r}; the structure has {', '.join(structure.phase_names)}.")
     numbers = [number for number, name in enumerate(structure.phase_names) if name in conducting]
     mask, size = np.isin(structure.phases, numbers), structure.voxel_size
-    found = {f"fraction_{name}": fraction for name, fraction in structure.fractions().items()}
+    found = fractions(structure)
     found |= {f"contact_{a}_{b}_per_m": area for (a, b), area in contact_areas(structure).items()}
     found["specific_surface_per_m"] = specific_surface(mask, size)
     cubic = max(size) <= min(size) * (1 + 1e-9)
@@ -81,6 +82,11 @@ def describe(
             if cubic and not connected.all():
                 found[f"constrictivity_{AXES[axis]}"] = constrictivity(connected, axis)
     return found
+
+
+def fractions(structure: Microstructure) -> dict[str, float]:
+    """Return ``fraction_<phase>`` of every phase, as achieved."""
+    return {f"fraction_{name}": fraction for name, fraction in structure.fractions().items()}
 
 
 def specific_surface(mask: Mask, voxel_size: Lengths) -> float:

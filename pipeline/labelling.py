@@ -13,6 +13,7 @@ import numpy as np
 
 from ..datasets import InvalidInput, Label, Microstructure, Recipe, Sample, Status, Transport
 from .conductivity import ConductivityResult, Outcome, effective_conductivity
+from .descriptors import fractions
 from .generation import generate
 from .percolation import percolating
 
@@ -130,7 +131,8 @@ def compute_sample(
         labels = {t.name: label(microstructure, t, settings) for t in transports}
     except InvalidInput as error:
         return unlabelled(recipe, transports, settings, Status.INVALID_STRUCTURE, str(error))
-    return Sample(recipe, microstructure, labels, provenance(settings))
+    # What was asked for stands in the recipe.
+    return Sample(recipe, microstructure, labels, provenance(settings), fractions(microstructure))
 
 
 def unlabelled(

@@ -106,12 +106,11 @@ def _structure(dataset: Dataset, recipe: Recipe) -> Microstructure:
 
 
 def _sample(recipe: Recipe, conducting: Collection[str]) -> Sample:
-    from ..pipeline.descriptors import describe
+    from ..pipeline.descriptors import describe, fractions
 
     structure = generate(recipe)
-    described = {f"fraction_{name}": fraction for name, fraction in structure.fractions().items()}
-    if conducting:
-        described = describe(structure, [name for name in structure.phase_names if name in conducting])
+    phases = [name for name in structure.phase_names if name in conducting]
+    described = describe(structure, phases) if phases else fractions(structure)
     return Sample(recipe, structure, {}, {}, described)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from ionscreen.datasets import InvalidInput, Microstructure, Recipe
 from ionscreen.pipeline import effective_conductivity
-from ionscreen.pipeline.closed_formulas import bruggeman, gaiselmann, hosseinhashemi, neumann, stenzel
+from ionscreen.pipeline.closed_formulas import bruggeman, closed_formulas, gaiselmann, hosseinhashemi, neumann, stenzel
 from ionscreen.pipeline.descriptors import (
     constrictivity,
     contact_areas,
@@ -143,6 +143,16 @@ def test_formulas_are_1_without_structure_and_fall_with_each_obstacle() -> None:
     assert gaiselmann(0.5, 0.5, 1.2) < gaiselmann(0.5, 0.6, 1.2) <= 1
     assert hosseinhashemi(0.5, 1.0) == 0.5
     assert bruggeman(0.25) == 0.125
+
+
+def test_formulas_come_from_descriptors_and_know_what_is_sealed() -> None:
+    sealed = np.ones((16, 16, 16), np.uint8)
+    sealed[8] = 0
+    found = describe(Microstructure(sealed, ("void", "electrolyte"), VOXEL), ["electrolyte"])
+    assert set(closed_formulas(found, 0).values()) == {0.0}
+    along = closed_formulas(found, 1)
+    assert along["hosseinhashemi"] == pytest.approx(15 / 16)
+    assert set(along) == {"bruggeman", "gaiselmann", "hosseinhashemi", "neumann", "stenzel"}
 
 
 def test_the_formulas_are_in_sight_of_the_solver() -> None:
