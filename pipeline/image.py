@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..datasets import InvalidInput
 from ..datasets.microstructure import MAX_PHASES
 
-__all__ = ["MAX_VOXELS", "file_digest", "read_image"]
+__all__ = ["MAX_VOXELS", "file_digest", "read_grains", "read_image"]
 
 MAX_VOXELS = 2048**3  # more fits no machine this is meant for; a damaged header easily claims it
 
@@ -57,6 +57,23 @@ def read_image(
     InvalidInput
         If there is no such file, it is no image of three axes, or its values are not whole numbers from 0 to 255.
     """
+    return _read(source, _as_phases, shape, dtype)
+
+
+def read_grains(source: str | Path, shape: Sequence[int] | None = None, dtype: str | None = None) -> npt.NDArray[Any]:
+    """Return the grain labels of an image: as :func:`read_image`, but any whole numbers will do.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such file, it is no image of three axes, or its values are not whole numbers.
+    """
+    return _read(source, _as_grains, shape, dtype)
+
+
+def _read(
+    source: str | Path, convert: Callable[[Array, Path], Array], shape: Sequence[int] | None, dtype: str | None
+) -> Array:
     path, inside = _split_source(str(source))
     reader = _READERS.get(path.suffix.lower())
     if path.is_dir():
@@ -66,7 +83,7 @@ def read_image(
     if not path.is_file():
         raise InvalidInput(f"{path}: there is no such file; check the path.")
     try:
-        return _as_phases(reader(_Source(path, inside, tuple(shape) if shape else None, dtype)), path)
+        return convert(reader(_Source(path, inside, tuple(shape) if shape else None, dtype)), path)
     except InvalidInput:
         raise
     except Exception as error:
@@ -248,6 +265,13 @@ _READERS: dict[str, Callable[[_Source], Array]] = {
     ".raw": _read_raw,
     ".vti": _read_vti,
 }
+
+
+def _as_grains(image: Array, path: Path) -> Array:
+    _check_shape(image.shape, path)
+    if image.dtype.kind not in "bui":
+        raise InvalidInput(f"{path} holds {image.dtype}; grain labels are whole numbers.")
+    return np.ascontiguousarray(image, dtype=np.int64 if image.dtype.kind == "b" else None)
 
 
 def _as_phases(image: Array, path: Path) -> npt.NDArray[np.uint8]:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from . import assembly, kernels
-from .conductivity import MAX_ITERATIONS, discretised, fields, nothing_flows
+from .conductivity import MAX_ITERATIONS, bounds, discretised, fields, nothing_flows
 from .conjugate_gradients import solve
+from .memory import needed_bytes
 from .multigrid import Multigrid
 from .percolation import winding_masks
 from .result import ConductivityResult, Outcome
@@ -45,11 +46,14 @@ def solve_periodic(task: Any) -> list[ConductivityResult]:
         for a, solution in solutions.items():
             sigma = float(tensor[a, a])
             shown = fields(task, problem, solution.potential, (0, 1, 2), sigma_ref) if task.fields else (None, None)
+            upper, lower = bounds(task, problem, solution, sigma)
             results[a] = ConductivityResult(
                 sigma=sigma,
                 relative=sigma / sigma_max,
                 tortuosity=fraction * sigma_max / sigma,
-                upper_bound=sigma * (1 + 4 * float(np.finfo(problem.dtype).eps)),
+                upper_bound=upper,
+                lower_bound=lower,
+                memory=needed_bytes(task),
                 error_estimate=solution.error_estimate,
                 connected_fraction=connected,
                 flux_in=np.nan,

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ConductivityResult", "Outcome"]
+import numpy as np
+
+__all__ = ["ConductivityResult", "Outcome", "stacked"]
+
+LISTS = ("outcome", "potential", "current_density")
 
 
 class Outcome(enum.Enum):
@@ -59,6 +64,14 @@ class ConductivityResult:
     current_density
         (3, nx, ny, nz), A/m² for 1 V across the box: through the face between each voxel and its successor along
         x, y, z (along the current's axis, the last layer's is that into the plate); None as `potential`.
+    lower_bound
+        S/m; the true σ_eff is never below it (Thomson's principle); None unless it was asked for.
+    memory
+        Bytes that the solution needed besides the image, estimated from above before it began.
+    discretisation_error
+        Estimated relative difference of sigma from the limit of ever finer voxels; None unless refined.
+    sigma_extrapolated
+        That limit as Richardson's extrapolation estimates it, S/m; None unless refined.
     """
 
     sigma: Any
@@ -75,3 +88,32 @@ class ConductivityResult:
     tensor: Any = None
     potential: Any = None
     current_density: Any = None
+    lower_bound: Any = None
+    memory: Any = 0
+    discretisation_error: Any = None
+    sigma_extrapolated: Any = None
+
+    def along(self, axis: int) -> ConductivityResult:
+        """Return the result along one axis, of one with ``axis="all"``; the tensor stays."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        kept = {name: value for name, value in values.items() if value is None or name == "tensor"}
+        return ConductivityResult(**{n: _plain(v[axis]) for n, v in values.items() if n not in kept}, **kept)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of numpy's as Python's."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def stacked(results: Sequence[ConductivityResult], tensor: Any = None) -> ConductivityResult:
+    """Return one result whose numbers are arrays, their first axis as long as `results`.
+
+    The tensor is that of the first, unless it is given.
+    """
+    columns: dict[str, Any] = {}
+    for name in ConductivityResult.__dataclass_fields__:
+        values = [getattr(result, name) for result in results]
+        absent = values[0] is None
+        columns[name] = None if absent else values if name in LISTS else np.array(values)
+    columns["tensor"] = results[0].tensor if tensor is None else tensor
+    return ConductivityResult(**columns)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import spsolve
 
 from ionscreen.datasets import InvalidInput
-from ionscreen.pipeline import Outcome, effective_conductivity, wiener_bounds
+from ionscreen.pipeline import Outcome, effective_conductivity, effective_conductivity_batch, wiener_bounds
 
 SEED = 582731  # drawn once
 
@@ -122,23 +122,31 @@ def case(request):
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_agrees_with_a_direct_solver(case, boundary, axis):
     phases, conductivity, size = case
-    result = effective_conductivity(phases, conductivity, voxel_size=size, axis=axis, boundary=boundary, rtol=1e-8)
+    arguments = {"voxel_size": size, "axis": axis, "boundary": boundary, "lower_bound": True}
+    result = effective_conductivity(phases, conductivity, rtol=1e-8, **arguments)
     expected = direct(phases.astype(int), conductivity, np.ones(3) * size, axis, boundary)
     if result.outcome is Outcome.NON_PERCOLATING:
         assert result.sigma == 0
         assert abs(expected) < 1e-12
     else:
         assert result.sigma == pytest.approx(expected, rel=2e-7)
-        assert expected <= result.upper_bound * (1 + 1e-9)
+        rough = effective_conductivity(phases, conductivity, rtol=1e-2, **arguments)
+        for bounded in (result, rough):
+            assert bounded.lower_bound * (1 - 1e-9) <= expected <= bounded.upper_bound * (1 + 1e-9)
+        assert result.lower_bound == pytest.approx(expected, rel=1e-5)
 
 
 def test_periodic_tensor_agrees_with_a_direct_solver(case):
     phases, conductivity, size = case
-    result = effective_conductivity(phases, conductivity, voxel_size=size, axis="all", boundary=PERIODIC, rtol=1e-8)
+    result = effective_conductivity(
+        phases, conductivity, voxel_size=size, axis="all", boundary=PERIODIC, rtol=1e-8, lower_bound=True
+    )
     expected = direct(phases.astype(int), conductivity, np.ones(3) * size, 0, PERIODIC)
     np.testing.assert_allclose(result.tensor, expected, atol=3e-7 * np.abs(expected).max())
     np.testing.assert_array_equal(result.tensor, result.tensor.T)
     np.testing.assert_array_equal(result.sigma, np.diag(result.tensor))
+    assert (result.lower_bound <= np.diag(expected) * (1 + 1e-9)).all()
+    np.testing.assert_allclose(result.lower_bound, np.diag(expected), rtol=1e-5)
 
 
 @pytest.mark.parametrize("boundary", [PLATES, MIXED, PERIODIC])
@@ -156,9 +164,12 @@ def test_resistances_agree_with_a_direct_solver(boundary):
         interface_resistance=interfaces,
         grains=grains,
         grain_boundary_resistance=between_grains,
+        lower_bound=True,
     )
     expected = direct(phases.astype(int), conductivity, size, 0, boundary, interfaces, grains, between_grains)
-    assert result.sigma == pytest.approx(expected if boundary != PERIODIC else expected[0, 0], rel=1e-6)
+    truth = expected if boundary != PERIODIC else expected[0, 0]
+    assert result.sigma == pytest.approx(truth, rel=1e-6)
+    assert truth * (1 - 1e-5) <= result.lower_bound <= truth * (1 + 1e-9)
 
 
 def test_energy_equals_the_flux_through_either_plate(case):
@@ -245,6 +256,110 @@ def test_dilute_spheres_follow_maxwell(contrast):
     assert result.sigma == pytest.approx(1 + 3 * beta * f / (1 - beta * f), abs=0.15 * f)
 
 
+def test_two_dimensional_smooth_media_converge_with_order_2_to_the_exact_value():
+    # σ and 1/σ are one medium shifted by half a period, x and y are alike: σ_eff = 1 (Keller 1964, Dykhne 1970).
+    errors = []
+    for n in (8, 16, 32):
+        wave = np.sin(2 * np.pi * (np.arange(n) + 0.5) / n)
+        local = np.round(np.exp(1.5 * np.outer(wave, wave))[:, :, None], 12)
+        values, phases = np.unique(local, return_inverse=True)
+        table = dict(enumerate(values.tolist()))
+        phases = phases.reshape(local.shape).astype(np.uint8)
+        errors.append(abs(effective_conductivity(phases, table, boundary=PERIODIC, rtol=1e-9).sigma - 1))
+    orders = np.log2(np.array(errors[:-1]) / errors[1:])
+    np.testing.assert_allclose(orders, 2, atol=0.15)
+
+
+def test_checkerboards_approach_the_geometric_mean():
+    board, contrast = np.indices((2, 2)).sum(axis=0)[:, :, None] % 2, 4.0
+    errors = []
+    for n in (1, 2, 4, 8, 16):
+        phases = board.repeat(n, 0).repeat(n, 1).astype(np.uint8)
+        result = effective_conductivity(phases, {0: 1.0, 1: contrast}, boundary=PERIODIC, rtol=1e-9)
+        errors.append(result.sigma / np.sqrt(contrast) - 1)
+    # Slowly: where four squares meet, the potential goes as r to this power, its energy's error as h to twice that.
+    power = 4 / np.pi * np.arctan(contrast**-0.5)
+    assert np.log2(errors[-2] / errors[-1]) == pytest.approx(2 * power, abs=0.04)
+
+
+def test_refining_tells_the_error_of_the_voxels():
+    phases = blobs((10, 9, 8), 0.6, SEED + 8)
+    sigma = {0: 0.0, 1: 1.0}
+    result = effective_conductivity(phases, sigma, refine=2, rtol=1e-7, return_fields=True)
+    fine, finest = phases, None
+    for _ in range(2):
+        fine = fine.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+        finest = effective_conductivity(fine, sigma, rtol=1e-7).sigma
+        if fine.shape[0] == 20:
+            assert result.sigma == finest
+    assert result.potential.shape == (20, 18, 16)
+    # Twice as fine halves the error, roughly.
+    left = abs(finest / result.sigma_extrapolated - 1)
+    assert left < 0.6 * result.discretisation_error
+    plates = effective_conductivity(phases, {0: 1.0, 1: 1.0}, refine=2, axis="all")
+    np.testing.assert_allclose(plates.sigma_extrapolated, 1, rtol=1e-6)
+    assert (plates.discretisation_error < 1e-6).all()
+
+
+def test_refining_leaves_the_contacts_where_they_are():
+    layers = np.zeros((4, 2, 2), np.uint8)
+    layers[2:] = 1
+    grains = np.arange(4)[:, None, None] // 3 * np.ones((1, 2, 2), int)
+    arguments = {
+        "interface_resistance": {(0, 1): 3e-6},
+        "grains": grains,
+        "grain_boundary_resistance": 1e-6,
+        "voxel_size": 1e-6,
+    }
+    result = effective_conductivity(layers, {0: 1.0, 1: 0.5}, refine=2, rtol=1e-9, **arguments)
+    assert result.sigma == pytest.approx(4e-6 / (2e-6 / 1 + 2e-6 / 0.5 + 3e-6 + 1e-6), rel=1e-9)
+
+
+def test_a_batch_is_its_images_one_by_one():
+    images = np.stack([blobs((9, 8, 7), fraction, SEED) for fraction in (0.3, 0.5, 0.9)])
+    images[0, 4] = 0
+    told = []
+    batch = effective_conductivity_batch(
+        images,
+        {0: 0.0, 1: 0.2},
+        axis="all",
+        boundary=PERIODIC,
+        lower_bound=True,
+        progress=lambda *step: told.append(step),
+    )
+    assert batch.sigma.shape == (3, 3)
+    for number, image in enumerate(images):
+        one = effective_conductivity(image, {0: 0.0, 1: 0.2}, axis="all", boundary=PERIODIC)
+        np.testing.assert_array_equal(batch.sigma[number], one.sigma)
+        np.testing.assert_array_equal(batch.tensor[number], one.tensor)
+        assert batch.outcome[number] == one.outcome
+    assert [done for done, _ in told] == [1, 2, 3]
+    grains = np.random.default_rng(SEED).integers(0, 3, images.shape)
+    contacts = {"grain_boundary_resistance": 0.5, "rtol": 1e-6}
+    along = effective_conductivity_batch(list(images), {0: 0.0, 1: 0.2}, grains=grains, **contacts)
+    alone = effective_conductivity(images[2], {0: 0.0, 1: 0.2}, grains=grains[2], **contacts)
+    assert along.sigma[2] == alone.sigma
+    assert along.outcome[0] is Outcome.NON_PERCOLATING
+    assert along.tensor is None
+
+
+@pytest.mark.parametrize(
+    ("images", "keywords", "says"),
+    [
+        (np.zeros((2, 3, 3), np.uint8), {}, "shape"),
+        (np.zeros((0, 3, 3, 3), np.uint8), {}, "shape"),
+        (7, {}, "one shape"),
+        ([np.zeros((2, 3, 3)), np.zeros((3, 3, 3))], {}, "one shape"),
+        (np.array([[[[0]]], [[[1]]]], np.uint8), {}, "image 1 of phases_bxyz.*phase 1"),
+        (np.zeros((2, 3, 3, 3), np.uint8), {"grains": np.zeros((2, 3, 3, 4), int)}, "agree"),
+        (np.zeros((2, 3, 3, 3), np.uint8), {"rtol": 2}, "rtol"),
+    ],
+)
+def test_bad_batches_are_refused(images, keywords, says):
+    with pytest.raises(InvalidInput, match=says):
+        effective_conductivity_batch(images, {0: 1.0}, **keywords)
+
+
 def test_sealed_structures_are_exactly_zero():
     sealed = np.ones((8, 8, 8), np.uint8)
     sealed[4] = 0
@@ -313,6 +428,7 @@ BOX = np.zeros((3, 3, 3), np.uint8)
         (BOX, {0: 1.0}, {"axis": True}, "axis"),
         (BOX, {0: 1.0}, {"boundary": "dirichlet"}, "boundary"),
         (BOX, {0: 1.0}, {"rtol": 0.0}, "rtol"),
+        (BOX, {0: 1.0}, {"refine": 3}, "refine"),
         (BOX, {0: 1.0}, {"threads": 0}, "threads"),
         (BOX, {0: 1.0}, {"interface_resistance": {(0, 0): 1.0}}, "grain_boundary_resistance"),
         (BOX, {0: 1.0}, {"interface_resistance": {(0, 1): -1.0}}, "interface_resistance"),
