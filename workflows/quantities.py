@@ -8,7 +8,15 @@ from collections.abc import Iterable
 
 from ..datasets import InvalidInput
 
-__all__ = ["parse_conductivities", "parse_names", "parse_parameters", "parse_shape", "parse_voxel_size"]
+__all__ = [
+    "parse_conductivities",
+    "parse_grain_resistances",
+    "parse_names",
+    "parse_parameters",
+    "parse_resistances",
+    "parse_shape",
+    "parse_voxel_size",
+]
 
 METRES = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "nm": 1e-9, "": 1.0}
 
@@ -34,6 +42,61 @@ def parse_voxel_size(text: str) -> tuple[float, float, float]:
             f"--voxel-size {text!r} is not a length; write 0.4um, 20nm, 4e-7 (metres), or three as 20,20.5,16nm."
         ) from None
     return (lengths[0], lengths[0], lengths[0]) if len(lengths) == 1 else (lengths[0], lengths[1], lengths[2])
+
+
+def parse_resistances(pairs: Iterable[str], names: dict[int, str]) -> dict[tuple[int, int], float]:
+    """Return (phase, phase) -> Ω m² of ``0:2=4e-3`` or ``cathode:electrolyte=4e-3`` pairs.
+
+    Raises
+    ------
+    InvalidInput
+        If a pair has another form, a name is unknown, or the resistance is negative or not finite.
+    """
+    found = {}
+    for text in pairs:
+        phases, _, value = text.rpartition("=")
+        one, separator, other = phases.partition(":")
+        if not separator:
+            raise InvalidInput(f"--interface-resistance {text!r} is not PHASE:PHASE=Ω·m², for instance 0:2=4e-3.")
+        a, b = (_phase(part.strip(), names, f"--interface-resistance {text!r}") for part in (one, other))
+        found[a, b] = _resistance(value, f"--interface-resistance {text!r}")
+    return found
+
+
+def parse_grain_resistances(pairs: Iterable[str], names: dict[int, str]) -> float | dict[int, float]:
+    """Return Ω m² of ``1e-4``, or phase -> Ω m² of ``0=1e-4`` or ``electrolyte=1e-4`` pairs.
+
+    Raises
+    ------
+    InvalidInput
+        If a pair has another form, a name is unknown, or the resistance is negative or not finite.
+    """
+    found = {}
+    for text in pairs:
+        phase, separator, value = text.rpartition("=")
+        option = f"--grain-boundary-resistance {text!r}"
+        if not separator:
+            return _resistance(value, option)
+        found[_phase(phase.strip(), names, option)] = _resistance(value, option)
+    return found
+
+
+def _phase(text: str, names: dict[int, str], option: str) -> int:
+    """Return the number of a phase given by number or name."""
+    numbers = {name: number for number, name in names.items()}
+    if not text.isdigit() and text not in numbers:
+        raise InvalidInput(f"{option}: no phase is called {text!r}; name it with --name VALUE={text}.")
+    return int(text) if text.isdigit() else numbers[text]
+
+
+def _resistance(text: str, option: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0:
+        raise InvalidInput(f"{option}: give a finite resistance in Ω·m², 0 or more (40 Ω cm² is 40e-4).")
+    return value
 
 
 def parse_shape(text: str) -> tuple[int, int, int]:
@@ -103,7 +166,6 @@ def parse_conductivities(pairs: Iterable[str], names: dict[int, str]) -> dict[in
     InvalidInput
         If a pair has another form, a name is unknown, or σ is negative or not finite.
     """
-    numbers = {name: number for number, name in names.items()}
     found: dict[int, float] = {}
     for pair in pairs:
         phase, _, value = (part.strip() for part in pair.rpartition("="))
@@ -113,9 +175,5 @@ def parse_conductivities(pairs: Iterable[str], names: dict[int, str]) -> dict[in
             raise InvalidInput(f"--conductivity {pair!r} is not PHASE=S/m, for instance 0=0.2.") from None
         if not math.isfinite(sigma) or sigma < 0:
             raise InvalidInput(f"--conductivity {pair!r}: σ must be a finite number of S/m, 0 or more.")
-        if not phase.isdigit() and phase not in numbers:
-            raise InvalidInput(
-                f"--conductivity {pair!r}: no phase is called {phase!r}; name it with --name VALUE={phase}."
-            )
-        found[int(phase) if phase.isdigit() else numbers[phase]] = sigma
+        found[_phase(phase, names, f"--conductivity {pair!r}")] = sigma
     return found

@@ -63,6 +63,50 @@ def test_solve_prints_the_exact_answer_for_layers(image: Path, capsys: pytest.Ca
     assert sigma == pytest.approx([1.5, 2.0, 2.0], rel=1e-8)
 
 
+def test_solve_takes_contacts_grains_and_periodic_boxes(
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "grains.npy", np.arange(240).reshape(8, 5, 6) // 60 * 1000)  # a boundary every two layers
+    contacts = ["--interface-resistance", "a:b=3e-6", "--grains", str(tmp_path / "grains.npy")]
+    contacts += ["--grain-boundary-resistance", "a=1e-6", "--grain-boundary-resistance", "1=2e-6", "--threads", "1"]
+    phases = ["-c", "a=1", "-c", "b=3", "--name", "0=a", "--name", "1=b", "--rtol", "1e-8"]
+    assert run(["solve", str(image), *phases, *contacts, "--axis", "0", "--refine", "2", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["axes"]
+    sigma = 8e-6 / (4e-6 / 1 + 4e-6 / 3 + 3e-6 + 1e-6 + 2e-6)
+    assert row["sigma_S_per_m"] == pytest.approx(sigma, rel=1e-7)
+    assert row["lower_bound_S_per_m"] == pytest.approx(sigma, rel=1e-6)
+    assert row["discretisation_error"] == pytest.approx(0, abs=1e-6)
+    assert row["memory_bytes"] > 0
+    assert run(["solve", str(image), *phases, "--boundary", "periodic", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    np.testing.assert_allclose(answer["tensor_S_per_m"], np.diag([1.5, 2, 2]), atol=1e-6)
+    assert [row["iterations"] for row in answer["axes"]]
+    assert run(["solve", str(image), *phases, "--boundary", "periodic", "--refine", "2"]) == 0
+    assert "proven" in capsys.readouterr().out
+    assert run(["solve", str(image), *phases, "--no-lower-bound"]) == 0
+    assert "proven" not in capsys.readouterr().out
+
+
+def test_solve_shows_how_far_the_error_has_come_down(image: Path) -> None:
+    import os
+    import pty
+
+    leader, follower = pty.openpty()
+    command = [str(EXECUTABLE), "solve", str(image), "-c", "0=1", "-c", "1=3", "--axis", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower, text=True) as solving:
+        os.close(follower)
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux's way to say that nobody writes any more
+            while chunk := os.read(leader, 4096):
+                shown += chunk
+        os.close(leader)
+        answer, _ = solving.communicate()
+    assert b"axis 0" in shown
+    assert b"iteration" in shown
+    assert "iteration" not in answer
+    assert solving.returncode == 0
+
+
 def test_solve_shows_a_sealed_axis_as_exactly_zero(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["solve", str(image), "--name", "1=electrolyte", "-c", "electrolyte=2", "--voxel-size", "0.4um"]) == 0
     out = capsys.readouterr().out
@@ -83,6 +127,14 @@ BAD = [
     (["solve", "IMAGE", "-c", "1=1", "--voxel-size", "0"], "--voxel-size"),
     (["solve", "IMAGE", "-c", "1=1", "--axis", "3"], "--axis"),
     (["solve", "IMAGE", "-c", "1=1", "--rtol", "0"], "rtol"),
+    (["solve", "IMAGE", "-c", "1=1", "--boundary", "open"], "boundary"),
+    (["solve", "IMAGE", "-c", "1=1", "--refine", "3"], "refine"),
+    (["solve", "IMAGE", "-c", "1=1", "--threads", "0"], "threads"),
+    (["solve", "IMAGE", "-c", "1=1", "--interface-resistance", "0=1"], "PHASE:PHASE"),
+    (["solve", "IMAGE", "-c", "1=1", "--interface-resistance", "0:tin=1"], "tin"),
+    (["solve", "IMAGE", "-c", "1=1", "--interface-resistance", "0:1=much"], "0:1=much"),
+    (["solve", "IMAGE", "-c", "1=1", "--grain-boundary-resistance", "1"], "--grains"),
+    (["solve", "IMAGE", "-c", "1=1", "--grains", "TEXT", "--grain-boundary-resistance", "1"], "notes.tif"),
     (["solve", "TEXT", "-c", "1=1"], "notes.tif"),
     (["solve", "FOLDER", "-c", "1=1"], ""),
     (["solve", "IMAGE"], ""),
