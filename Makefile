@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INSTALLED := $(VENV)/installed
 TOOLS := $(VENV)/tools-installed
+PEERS := .venv-peers
 
 # The environment of a Graphcore host, without its SDK.
 IPU_PYTHON ?= $(shell for p in python3.8 $$HOME/.pyenv/versions/3.8.*/bin/python; do \
@@ -15,7 +16,7 @@ IPU_PYTHON ?= $(shell for p in python3.8 $$HOME/.pyenv/versions/3.8.*/bin/python
 IPU_VENV ?= .venv-ipu-host
 IPU_INSTALLED := $(IPU_VENV)/installed
 
-.PHONY: demo test test-ipu-host quick check bench docs clean
+.PHONY: demo test test-ipu-host quick check bench bench-peers docs clean
 
 demo: $(INSTALLED)
 	@test -e demo/campaign.yaml || $(BIN)/ionscreen init demo
@@ -41,6 +42,18 @@ check: $(TOOLS)
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/real_images.py
 	$(BIN)/python benchmarks/campaign.py
+
+# The solver against its peers, in an environment of their own; hours, unless PEERS_OPTIONS="--quick" or the like.
+bench-peers: $(PEERS)/installed
+	$(PEERS)/bin/python benchmarks/solver_vs_peers.py $(PEERS_OPTIONS)
+
+$(PEERS)/installed: setup.cfg benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -e . -r benchmarks/peers.txt
+	@# Comes as C++ sources and needs Boost's headers; if it does not build, the benchmark leaves it out.
+	-$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation pyamgcl==1.0.0.post4
+	@touch $@
 
 # The docstrings as HTML pages, in build/docs.
 docs: $(TOOLS)
