@@ -206,7 +206,7 @@ PEERS = {
     "ionscreen": Peer(by_ionscreen, (1e-4,), "ionscreen", threaded=True),
     "taufactor": Peer(by_taufactor, (None, 1e-3, 1e-4), "taufactor", threaded=True),
     "porespy": Peer(by_porespy, (None, 1e-4), "openpnm", ends="layers", binary=True),
-    "pyamg": Peer(by_pyamg, (1e-3, 1e-4), "pyamg"),
+    "pyamg": Peer(by_pyamg, (1e-3, 1e-4, 1e-5), "pyamg"),
     "pyamgcl": Peer(by_pyamgcl, (1e-3, 1e-4), "pyamgcl", threaded=True),
     "scipy": Peer(by_scipy, (1e-4, 1e-5), "scipy"),
 }
