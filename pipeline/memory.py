@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ __all__ = ["available_bytes", "check_memory", "needed_bytes"]
 
 # Below this nobody needs to ask.
 SMALL = 64 * 2**20
-CONTROL_GROUP = Path("/sys/fs/cgroup")
-LIMITS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+CONTROL_GROUPS, OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def needed_bytes(task: Any, refine: int = 1) -> int:
@@ -55,17 +55,28 @@ def bytes_per_voxel(task: Any) -> float:
 
 
 def available_bytes() -> int:
-    """Return the memory that can still be had: of the machine, and of the control group this process is in."""
+    """Return the memory that can still be had: of the machine, and of the control groups this process is in."""
     import psutil
 
-    free = int(psutil.virtual_memory().available)
-    for limit, used in LIMITS:
+    return max(min([int(psutil.virtual_memory().available), *_left_to_groups()]), 0)
+
+
+def _left_to_groups() -> Iterator[int]:
+    """Yield what the process's control group and those around it may still take (a batch job's limit, a container's)."""
+    try:
+        # "0::/slurm/job": version 2.
+        inside = next(line[3:] for line in OWN_GROUP.read_text().splitlines() if line.startswith("0::"))
+    except (OSError, StopIteration):
+        return
+    folder = CONTROL_GROUPS / inside.strip("/")
+    for group in (folder, *folder.parents):
         try:
-            most, taken = (int((CONTROL_GROUP / name).read_text()) for name in (limit, used))
-        except (OSError, ValueError):  # no such group, or "max"
+            most, taken = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+            lines = (line.split() for line in (group / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):  # no such file, or "max"
             continue
-        free = min(free, most - taken)
-    return max(free, 0)
+        # Cached files count as taken, but give way.
+        yield most - taken + sum(int(value) for name, value in lines if name in ("active_file", "inactive_file"))
 
 
 def check_memory(task: Any, refine: int = 1) -> None:

@@ -64,12 +64,21 @@ def test_what_does_not_fit_is_refused_with_what_would(monkeypatch):
         effective_conductivity(image, {1: 1.0}, refine=2)
 
 
-def test_the_limit_of_a_control_group_counts(monkeypatch, tmp_path):
+def test_the_limits_of_control_groups_count_but_not_cached_files(monkeypatch, tmp_path):
     everything = memory.available_bytes()
-    assert everything > 0
-    (tmp_path / "memory.max").write_text("5000000\n")
-    (tmp_path / "memory.current").write_text("2000000\n")
-    monkeypatch.setattr(memory, "CONTROL_GROUP", tmp_path)
-    assert memory.available_bytes() == 3_000_000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert memory.available_bytes() > 3_000_000
+    job = tmp_path / "groups" / "batch" / "job7"
+    job.mkdir(parents=True)
+    (tmp_path / "own").write_text("1:cpu:/elsewhere\n0::/batch/job7\n")
+    monkeypatch.setattr(memory, "CONTROL_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(memory, "OWN_GROUP", tmp_path / "own")
+    assert memory.available_bytes() > everything / 2  # no limits at all
+    for group, limit, taken in ((job, "max", 1), (job.parent, 5_000_000, 2_000_000)):
+        (group / "memory.max").write_text(f"{limit}\n")
+        (group / "memory.current").write_text(f"{taken}\n")
+        (group / "memory.stat").write_text("anon 900000\ninactive_file 700000\nactive_file 300000\n")
+    assert memory.available_bytes() == 4_000_000
+    (job / "memory.max").write_text("2000000\n")
+    (job / "memory.current").write_text("2500000\n")
+    assert memory.available_bytes() == 500_000
+    (tmp_path / "own").unlink()
+    assert memory.available_bytes() > everything / 2
