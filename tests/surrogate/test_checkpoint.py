@@ -27,9 +27,7 @@ def test_a_checkpoint_comes_back_bit_by_bit(small_surrogate, folder, labelled, t
     loaded = load_checkpoint(folder)
     for name, tensor in small_surrogate.network.state_dict().items():
         assert torch.equal(tensor, loaded.network.state_dict()[name])
-    for mine, theirs in zip(
-        loaded.predict(labelled.x_nxyz[90:]), small_surrogate.predict(labelled.x_nxyz[90:]), strict=True
-    ):
+    for mine, theirs in zip(loaded.predict(labelled.x_nxyz[90:]), small_surrogate.predict(labelled.x_nxyz[90:])):
         np.testing.assert_array_equal(mine, theirs)
     save_checkpoint(loaded, tmp_path / "again")
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)

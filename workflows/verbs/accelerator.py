@@ -120,3 +120,30 @@ def _machines(name: str) -> Any:
 
 def _print_json(content: Any) -> None:
     typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+@accelerator.command()
+def parity(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder of a surrogate: RUN/surrogate.", show_default=False)],
+    dataset: Annotated[Path, typer.Argument(help="Labelled structures: RUN/dataset.", show_default=False)],
+    devices: Annotated[str, typer.Option(help="Of cpu, cuda, ipu; separated by commas.")] = "cpu,cuda,ipu",
+    transport: Annotated[str, typer.Option(help="Name of the label.")] = "ionic",
+    axis: Annotated[int, typer.Option(min=0, max=2, help="Direction of the current.")] = 0,
+    structures: Annotated[int, typer.Option(min=16, help="At most so many are predicted and trained on.")] = 128,
+    as_json: AsJson = False,
+) -> None:
+    """Compare devices with the CPU: the same checkpoint and structures, and one epoch of training with one seed."""
+    from ..device_parity import measure_parity, parity_table
+
+    results = measure_parity(checkpoint, dataset, devices.split(","), transport, axis, structures)
+    if as_json:
+        _print_json([result.to_dict() for result in results])
+    else:
+        from rich.console import Console
+
+        Console(width=None if Console().is_terminal else 118).print(parity_table(results))
+        for result in results:
+            if result.absent:
+                typer.echo(f"absent: {result.device} {result.precision}: {result.absent}")
+    if any(result.absent is None and not result.agrees for result in results):
+        raise typer.Exit(UNREADY)
