@@ -62,7 +62,7 @@ def available_bytes() -> int:
 
 
 def _left_to_groups() -> Iterator[int]:
-    """Yield what the process's control group and those around it may still take (a batch job's limit, a container's)."""
+    """Yield what this process's control group and those around it may still take: of a batch job, a container."""
     try:
         # "0::/slurm/job": version 2.
         inside = next(line[3:] for line in OWN_GROUP.read_text().splitlines() if line.startswith("0::"))
