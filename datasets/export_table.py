@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import importlib
-import io
 import itertools
 import os
 from pathlib import Path
@@ -22,8 +22,9 @@ __all__ = ["export_table", "table"]
 
 Columns = Dict[str, List[Any]]
 Kinds = Dict[str, Set[type]]
+Row = Dict[str, Any]
 _AXES = "xyz"
-_BATCH = 1024  # rows in memory
+_BATCH = 1024  # rows of a Parquet row group, which is in memory as a whole
 
 
 def table(dataset: Dataset) -> Columns:
@@ -44,9 +45,9 @@ def table(dataset: Dataset) -> Columns:
     return columns
 
 
-def _row(sample: Sample) -> dict[str, Any]:
+def _row(sample: Sample) -> Row:
     recipe, structure = sample.recipe, sample.microstructure
-    row: dict[str, Any] = {"id": sample.id, "family": recipe.family, "seed": recipe.seed}
+    row: Row = {"id": sample.id, "family": recipe.family, "seed": recipe.seed}
     row.update({f"n{axis}": n for axis, n in zip(_AXES, recipe.shape)})
     row.update({f"voxel_size_{axis}_m": h for axis, h in zip(_AXES, recipe.voxel_size)})
     row.update({f"parameter_{name}": value for name, value in recipe.parameters.items()})
@@ -76,7 +77,7 @@ def _number(value: np.float64) -> float | None:
 
 
 def export_table(dataset: Dataset, path: str | os.PathLike[str]) -> None:
-    """Write :func:`table` as ``.csv`` or, with pyarrow, ``.parquet``; memory holds a thousand rows.
+    """Write :func:`table` as ``.csv`` or, with pyarrow, ``.parquet``; memory holds a thousand rows at most.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def export_table(dataset: Dataset, path: str | os.PathLike[str]) -> None:
         raise InvalidInput(f"{target}: a table is written as .csv or .parquet.")
     kinds = _kinds(dataset)
     with new_file(target) as file:
-        writers[target.suffix](file, kinds, _batches(dataset))
+        writers[target.suffix](file, kinds, map(_row, dataset.stream()))
 
 
 def _kinds(dataset: Dataset) -> Kinds:
@@ -103,23 +104,13 @@ def _kinds(dataset: Dataset) -> Kinds:
     return kinds
 
 
-def _batches(dataset: Dataset) -> Iterator[list[dict[str, Any]]]:
-    rows = map(_row, dataset.stream())
-    while batch := list(itertools.islice(rows, _BATCH)):
-        yield batch
+def _write_csv(file: BinaryIO, kinds: Kinds, rows: Iterator[Row]) -> None:
+    writer = csv.DictWriter(codecs.getwriter("utf-8")(file), list(kinds), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
 
 
-def _write_csv(file: BinaryIO, kinds: Kinds, batches: Iterator[list[dict[str, Any]]]) -> None:
-    for number, batch in enumerate(batches):
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(kinds), lineterminator="\n")
-        if number == 0:
-            writer.writeheader()
-        writer.writerows(batch)
-        file.write(text.getvalue().encode())
-
-
-def _write_parquet(file: BinaryIO, kinds: Kinds, batches: Iterator[list[dict[str, Any]]]) -> None:
+def _write_parquet(file: BinaryIO, kinds: Kinds, rows: Iterator[Row]) -> None:
     try:
         pyarrow = importlib.import_module("pyarrow")
         parquet = importlib.import_module("pyarrow.parquet")
@@ -129,9 +120,13 @@ def _write_parquet(file: BinaryIO, kinds: Kinds, batches: Iterator[list[dict[str
     texts = {name for name, kind in types.items() if kind == "string"}
     schema = pyarrow.schema([(name, getattr(pyarrow, kind)()) for name, kind in types.items()])
     with parquet.ParquetWriter(file, schema) as writer:
-        for batch in batches:
-            rows = [{n: str(v) if n in texts and v is not None else v for n, v in row.items()} for row in batch]
-            writer.write_table(pyarrow.Table.from_pylist(rows, schema))
+        while batch := [_plain(row, texts) for row in itertools.islice(rows, _BATCH)]:
+            writer.write_table(pyarrow.Table.from_pylist(batch, schema))
+            del batch  # or it would be held while the next one is made
+
+
+def _plain(row: Row, texts: set[str]) -> Row:
+    return {name: str(v) if name in texts and v is not None else v for name, v in row.items()}
 
 
 def _arrow_type(kinds: set[type]) -> str:

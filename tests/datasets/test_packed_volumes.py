@@ -5,31 +5,15 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from ionscreen.datasets import DatasetError
 from ionscreen.datasets.packed_volumes import PackedVolumes
-
-shapes = st.tuples(*[st.integers(1, 5)] * 3)
-volumes = st.integers(0, 255).flatmap(
-    lambda largest: hnp.arrays(np.uint8, shapes, elements=st.integers(0, largest)),
-)
 
 
 def equal(packed, originals):
     """Return whether all volumes came back."""
     assert len(packed) == len(originals)
     return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(packed, originals))
-
-
-@settings(deadline=None)
-@given(st.lists(volumes, max_size=4))
-def test_volumes_come_back_as_they_went_in(originals):
-    packed = PackedVolumes.in_memory(originals)
-    assert equal(packed, originals)
-    assert equal(pickle.loads(pickle.dumps(packed)), originals)
 
 
 @pytest.mark.parametrize(("phases", "bits"), [(2, 1), (3, 2), (4, 2), (5, 4), (16, 4), (17, 8), (256, 8)])

@@ -1,25 +1,18 @@
 """What goes in comes out, to the last bit."""
 
-import tempfile
 from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from ionscreen.datasets import (
     Dataset,
     DatasetError,
     InvalidInput,
-    Label,
-    Microstructure,
     Recipe,
     Sample,
     Status,
-    Transport,
     shard_reader,
     write_shard,
 )
@@ -27,65 +20,6 @@ from ionscreen.datasets.manifest import read_manifest
 from ionscreen.datasets.shard_reader import open_shard, read_labels
 
 from .samples import SHAPE, assert_same, assert_same_array, failed_sample, make_sample
-
-numbers = hnp.arrays(np.float64, 3)
-names = st.text(min_size=1, max_size=8)
-lengths = st.floats(1e-12, 1e3)
-
-
-@st.composite
-def transports(draw):
-    conductivity = draw(st.dictionaries(names, st.floats(0, 1e8), max_size=3))
-    return Transport(draw(names), {**conductivity, "solid": draw(st.floats(1e-300, 1e8))})
-
-
-@st.composite
-def labels(draw, transport, shape):
-    return Label(
-        transport,
-        sigma=draw(numbers),
-        upper_bound=draw(numbers),
-        error_estimate=draw(numbers),
-        status=draw(hnp.arrays(np.uint8, 3)),
-        iterations=draw(hnp.arrays(np.int32, 3)),
-        seconds=draw(st.floats(0, 1e9)),
-        connected=draw(st.none() | hnp.arrays(np.uint8, shape)),
-        message=draw(st.text(max_size=20)),
-    )
-
-
-@st.composite
-def shards(draw):
-    """Return samples of one shape, each with some of the transports."""
-    shape = draw(st.tuples(*[st.integers(1, 4)] * 3))
-    known = draw(st.lists(transports(), max_size=3, unique_by=lambda t: t.name))
-    return [draw(samples(seed, shape, known)) for seed in range(draw(st.integers(1, 4)))]
-
-
-@st.composite
-def samples(draw, seed, shape, known):
-    size = draw(st.tuples(lengths, lengths, lengths))
-    values = st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
-    recipe = Recipe(draw(st.text(max_size=8)), draw(st.dictionaries(names, values, max_size=3)), shape, size, seed)
-    phase_names = tuple(draw(st.lists(names, min_size=1, max_size=3, unique=True)))
-    phases = draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, len(phase_names) - 1)))
-    structure = draw(st.none() | st.just(Microstructure(phases, phase_names, size)))
-    labelled = draw(st.lists(st.sampled_from(known), unique_by=lambda t: t.name)) if known else []
-    provenance = draw(st.dictionaries(names, values, max_size=2))
-    return Sample(recipe, structure, {t.name: draw(labels(t, shape)) for t in labelled}, provenance)
-
-
-@settings(max_examples=60, deadline=None)
-@given(shards())
-def test_samples_come_back_as_they_went_in(shard):
-    with tempfile.TemporaryDirectory() as folder:
-        receipt = write_shard(folder, shard)
-        dataset = Dataset(folder)
-        assert receipt.ids == dataset.ids == tuple(sorted(sample.id for sample in shard))
-        assert set(dataset.transports) == {name for sample in shard for name in sample.labels}
-        for sample in shard:
-            assert_same(dataset.sample(sample.id), sample)
-        assert_labels_are_those_of_the_shard(dataset)
 
 
 def assert_labels_are_those_of_the_shard(dataset):

@@ -3,22 +3,8 @@
 import hashlib
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ionscreen.datasets import InvalidInput, split
-
-ids = st.lists(st.text("0123456789abcdef", min_size=32, max_size=32), unique=True, max_size=50)
-
-
-@given(ids, st.integers(), st.randoms())
-def test_every_id_goes_to_one_part_that_depends_on_nothing_else(ids, seed, random):
-    parts = split(ids, seed)
-    assert list(parts) == ["train", "validation", "test"]
-    assert sorted(member for members in parts.values() for member in members) == sorted(ids)
-    shuffled = random.sample(ids, len(ids))[: len(ids) // 2]
-    for name, members in split(shuffled, seed).items():
-        assert set(members) <= set(parts[name])
 
 
 def test_sizes_meet_the_fractions_on_average():
