@@ -83,7 +83,7 @@ def label(microstructure: Microstructure, transport: Transport, settings: LabelS
             axis=axis,
             rtol=settings.rtol,
             return_fields=settings.potential,
-            **_resistances(microstructure, transport),
+            **resistances(microstructure, transport),
         )
         _enter(found, axis, result)
         mask = percolating(microstructure.phases, table, axis)
@@ -91,7 +91,7 @@ def label(microstructure: Microstructure, transport: Transport, settings: LabelS
     return replace(found, seconds=time.perf_counter() - began)
 
 
-def _resistances(microstructure: Microstructure, transport: Transport) -> dict[str, Any]:
+def resistances(microstructure: Microstructure, transport: Transport) -> dict[str, Any]:
     """Return the solver's arguments on contacts and grain boundaries: of phases and grains that are there."""
     number = {name: n for n, name in enumerate(microstructure.phase_names)}
     contacts = {

@@ -21,7 +21,7 @@ from .cluster import local_cluster, worker_count
 from .config import CampaignConfig, expand_path, load_config, save_config
 from .designs import design_of
 from .execution import Engine
-from .images import open_images
+from .images import find_images, open_images
 from .progress import Progress, SilentProgress
 from .ranking import rank, write_ranking
 from .results import CampaignResults
@@ -77,9 +77,7 @@ def run_campaign(config: CampaignConfig, folder: Path, progress: Progress | None
 
 
 def _with_absolute_paths(config: CampaignConfig, folder: Path) -> CampaignConfig:
-    images = [
-        image.model_copy(update={"path": str(expand_path(image.path, folder))}) for image in config.candidates.images
-    ]
+    images = find_images(config.candidates.images, folder)
     run_directory = expand_path(config.run_directory or f"runs/{config.name}", folder)
     candidates = config.candidates.model_copy(update={"images": images})
     return config.model_copy(update={"candidates": candidates, "run_directory": str(run_directory)})
@@ -158,7 +156,7 @@ class _Steps:
         )
         with self.timed("screen"), self.progress.bar("Screening candidates", len(self.candidates)) as bar:
             predictions = screen(self.engine, screening, self.directory.screening, bar)
-            ranked = rank(predictions, self.config.screen.objective)
+            ranked = rank(predictions, self.config.screen.objective, self.config.screen.constraints)
             write_ranking(ranked, self.directory.ranking)
         return ranked
 

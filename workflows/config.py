@@ -22,6 +22,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,63}$")]
 Edge = Annotated[int, Field(ge=8, le=1024)]
 Axis = Literal[0, 1, 2]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 MAX_FILE_BYTES = 1_000_000
 MAX_VOXELS = 512**3
@@ -193,8 +194,16 @@ class ScreenConfig(_Block):
     """What is looked for, and how much of it is checked by the solver."""
 
     objective: Literal["maximise", "minimise"] = "maximise"
+    constraints: dict[str, tuple[Fraction, Fraction]] = {}
     verify_top: Annotated[int, Field(ge=1, le=100_000)] = 20
     verify_random: Annotated[int, Field(ge=0, le=100_000)] = 20
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ScreenConfig:
+        for phase, (low, high) in self.constraints.items():
+            if low > high:
+                raise ValueError(f"the range of {phase!r} is [{low}, {high}]; give the smaller fraction first")
+        return self
 
 
 class ClusterConfig(_Block):
@@ -220,6 +229,14 @@ class CampaignConfig(_Block):
     candidates: CandidatesConfig = CandidatesConfig()
     screen: ScreenConfig = ScreenConfig()
     cluster: ClusterConfig = ClusterConfig()
+
+    @model_validator(mode="after")
+    def _known_phases(self) -> CampaignConfig:
+        known = self.transport.conductivity_S_per_m
+        for phase in self.screen.constraints:
+            if phase not in known:
+                raise ValueError(f"screen.constraints limits the phase {phase!r}; there are {', '.join(sorted(known))}")
+        return self
 
 
 def load_config(path: Path) -> CampaignConfig:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..datasets import Microstructure, Status
-from .phase_colours import phase_colours
+from ..datasets import Status
 from .results import CampaignResults
+from .screening_statistics import NAMES, NOMINAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,16 +19,23 @@ if TYPE_CHECKING:
     from ..pipeline.representative_volume import BoxSize
 
 __all__ = [
+    "PALETTE",
     "composition_figure",
+    "coverage_figure",
+    "figure_of",
+    "learning_figure",
+    "new_figure",
+    "parameter_figure",
     "parity_figure",
+    "png",
     "representative_volume_figure",
-    "slices_figure",
     "verification_figure",
 ]
 
 # Okabe-Ito: told apart by colour-blind readers too.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 DPI = 130
+MAPS = 6  # families in one figure
 
 
 def composition_figure(results: CampaignResults) -> bytes:
@@ -61,7 +68,7 @@ def composition_figure(results: CampaignResults) -> bytes:
             axes.set_yscale("log")
         axes.legend(markerscale=1.6, fontsize=8)
 
-    return _figure(draw, title=f"{len(percolating)} percolating candidates, as predicted")
+    return figure_of(draw, transparent=True, title=f"{len(percolating)} percolating candidates, as predicted")
 
 
 def parity_figure(results: CampaignResults) -> bytes:
@@ -80,7 +87,7 @@ def parity_figure(results: CampaignResults) -> bytes:
         axes.set(xlabel="M, solver", ylabel="M, surrogate")
         axes.legend(fontsize=8)
 
-    return _figure(draw, title="Held-out structures, 90 % intervals")
+    return figure_of(draw, transparent=True, title="Held-out structures, 90 % intervals")
 
 
 def verification_figure(results: CampaignResults) -> bytes:
@@ -100,38 +107,76 @@ def verification_figure(results: CampaignResults) -> bytes:
         axes.set(xlabel="σ_eff, solver [S/m]", ylabel="σ_eff, surrogate [S/m]")
         axes.legend(fontsize=8)
 
-    return _figure(draw, title="Verified candidates, 90 % intervals")
+    return figure_of(draw, transparent=True, title="Verified candidates, 90 % intervals")
 
 
-def slices_figure(structures: Sequence[tuple[str, Microstructure]], axis: int, columns: int = 6) -> bytes:
-    """Draw the middle slice of each titled structure, the current flowing from left to right."""
-    from matplotlib.colors import ListedColormap
-    from matplotlib.patches import Patch
+def coverage_figure(results: CampaignResults) -> bytes:
+    """Draw the share of solved values inside their 90 % interval, by group, with the 95 % interval of that share."""
+    groups = results.statistics.coverage
 
-    names = sorted({name for _, structure in structures for name in structure.phase_names})
-    colours = phase_colours(names)
-    columns = min(columns, len(structures))
-    rows = -(-len(structures) // columns)
-    height = 2.1 * rows + 0.35
-    figure = _new_figure(1.9 * max(columns, 2), height)
-    for place, (title, structure) in enumerate(structures, start=1):
-        axes = figure.add_subplot(rows, columns, place)
-        along = np.moveaxis(structure.phases, axis, 0)
-        colour_map = ListedColormap([colours[name] for name in structure.phase_names])
-        axes.imshow(
-            along[:, :, along.shape[2] // 2].T,
-            cmap=colour_map,
-            vmin=-0.5,
-            vmax=len(structure.phase_names) - 0.5,
-            interpolation="nearest",
-            origin="lower",
-        )
-        axes.set_title(title, fontsize=8)
-        axes.set_axis_off()
-    handles = [Patch(facecolor=colours[name], edgecolor="grey", label=name.replace("_", " ")) for name in names]
-    figure.legend(handles=handles, loc="lower center", ncols=len(names), fontsize=8, frameon=False)
-    figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.29 / height, bottom=0.32 / height, wspace=0.06, hspace=0.14)
-    return _png(figure)
+    def draw(axes: Axes) -> None:
+        for place, group in enumerate(groups):
+            share, colour = group.inside / group.count, PALETTE[5] if group.fails else PALETTE[2]
+            bars = [[share - group.low], [group.high - share]]
+            axes.errorbar(share, place, xerr=bars, fmt="o", ms=7, lw=2, capsize=4, c=colour)
+        axes.axvline(NOMINAL, c="black", lw=1, ls="--", label=f"promised: {NOMINAL:.0%}")
+        axes.set_yticks(range(len(groups)), [f"{NAMES[g.group]}\n{g.inside} of {g.count}" for g in groups])
+        axes.set(xlim=(0, 1.02), ylim=(-0.6, len(groups) - 0.4), xlabel="share inside the predicted interval")
+        axes.legend(fontsize=8, loc="lower left")
+
+    return figure_of(draw, transparent=True, title="Do the 90 % intervals hold?")
+
+
+def learning_figure(results: CampaignResults) -> bytes:
+    """Draw the validation error after each epoch of training."""
+    errors = [100 * float(error) for error in results.evaluation.get("validation_errors", [])]
+
+    def draw(axes: Axes) -> None:
+        axes.plot(range(1, len(errors) + 1), errors, marker=".", c=PALETTE[0])
+        axes.set(xlabel="epoch", ylabel="error on validation structures [%]")
+        if errors:
+            axes.set_yscale("log")
+
+    return figure_of(draw, transparent=True, title=f"Training on {results.evaluation.get('trained_on', 0)} structures")
+
+
+def parameter_figure(results: CampaignResults) -> bytes:
+    """Draw, for each family, the predicted σ_eff over the two parameters that it depends on most."""
+    percolating = [p for p in results.ranked if p.status == Status.OK and p.sigma]
+    families = sorted({p.family for p in percolating if p.parameters and p.family != "image"})[:MAPS]
+    best = {e.prediction.index for e in results.verification.group("top")}
+    ends = [f((p.sigma or 1.0 for p in percolating), default=1.0) for f in (min, max)]
+    columns = max(1, min(3, len(families)))
+    figure = new_figure(3.6 * columns, 3.1 * max(1, -(-len(families) // columns)))
+    for place, family in enumerate(families, start=1):
+        axes = figure.add_subplot(-(-len(families) // columns), columns, place)
+        _parameter_map(axes, [p for p in percolating if p.family == family], best, ends)
+        axes.set_title(family.replace("_", " "), fontsize=10)
+    figure.set_layout_engine("tight")
+    return png(figure, transparent=True)
+
+
+def _parameter_map(axes: Axes, members: Sequence[Any], best: set[int], ends: Sequence[float]) -> None:
+    """Draw one family; a family of one parameter shows σ_eff over it."""
+    from matplotlib.colors import LogNorm
+
+    sigma = np.array([p.sigma for p in members], dtype=float)
+    values = {name: np.array([p.parameters[name] for p in members]) for name in members[0].parameters}
+    values = {n: v.astype(float) for n, v in values.items() if v.dtype.kind in "iuf" and np.ptp(v) > 0}
+
+    def influence(name: str) -> float:
+        return abs(float(np.corrcoef(values[name], np.log(sigma))[0, 1])) if len(members) > 2 else 0.0
+
+    names = [*sorted(values, key=influence, reverse=True), "", ""]
+    x, y = values.get(names[0], sigma), values.get(names[1], sigma)
+    norm = LogNorm(ends[0], ends[1]) if ends[0] < ends[1] else None
+    points = axes.scatter(x, y, c=sigma, s=9, cmap="viridis", norm=norm)
+    marked = np.array([p.index in best for p in members], dtype=bool)
+    axes.scatter(x[marked], y[marked], s=38, facecolors="none", edgecolors="black", linewidths=1.1)
+    for setter, name in ((axes.set_xlabel, names[0]), (axes.set_ylabel, names[1])):
+        setter(name.replace("_", " ") or "σ_eff [S/m]", fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.figure.colorbar(points, ax=axes).ax.tick_params(labelsize=7)
 
 
 def representative_volume_figure(sizes: Sequence[BoxSize], edge_um: float, title: str) -> bytes:
@@ -146,7 +191,7 @@ def representative_volume_figure(sizes: Sequence[BoxSize], edge_um: float, title
     title
         Above the figure.
     """
-    figure = _new_figure(7.6, 3.4)
+    figure = new_figure(7.6, 3.4)
     edges = np.array([size.edge for size in sizes]) * edge_um
     for place, (name, values) in enumerate(
         (("σ_eff / σ", [s.relative for s in sizes]), ("conducting fraction", [s.fraction for s in sizes])), start=1
@@ -161,7 +206,7 @@ def representative_volume_figure(sizes: Sequence[BoxSize], edge_um: float, title
         axes.grid(alpha=0.25)
     figure.suptitle(title, fontsize=10)
     figure.set_layout_engine("tight")
-    return _png(figure)
+    return png(figure)
 
 
 def _family_colours(predictions: Sequence[Any]) -> list[tuple[str, str]]:
@@ -176,17 +221,17 @@ def _diagonal(axes: Axes, values: Any) -> None:
         axes.set(xscale="log", yscale="log")
 
 
-def _figure(draw: Callable[[Axes], None], title: str) -> bytes:
-    figure = _new_figure(5.4, 4.2)
+def figure_of(draw: Callable[[Axes], None], title: str, transparent: bool = False) -> bytes:
+    figure = new_figure(5.4, 4.2)
     axes = figure.add_subplot()
     draw(axes)
     axes.set_title(title, fontsize=10)
     axes.grid(alpha=0.25)
     figure.set_layout_engine("tight")
-    return _png(figure)
+    return png(figure, transparent)
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     # Not pyplot: its global state and its choice of a display do not belong in a library.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -196,7 +241,8 @@ def _new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure, transparent: bool = False) -> bytes:
+    """Return a figure as PNG; transparent for a page that is light or dark."""
     file = io.BytesIO()
-    figure.savefig(file, format="png")
+    figure.savefig(file, format="png", transparent=transparent)
     return file.getvalue()

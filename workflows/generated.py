@@ -63,8 +63,8 @@ class GeneratedFolder:
 
     def draw(self, recipes: Sequence[Recipe], dataset: Dataset) -> list[Path]:
         """Write a contact sheet and a three-dimensional picture of each family; return their paths."""
-        from .figures import slices_figure
         from .picture import picture
+        from .structure_figures import slices_figure
 
         written = []
         for family in dict.fromkeys(recipe.family for recipe in recipes):

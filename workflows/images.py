@@ -8,9 +8,40 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets import InvalidInput, Recipe
-from .config import ImageConfig
+from .config import ImageConfig, expand_path
 
-__all__ = ["open_images"]
+__all__ = ["find_images", "open_images"]
+
+SUFFIXES = (".tif", ".tiff", ".npy", ".npz", ".vti")  # of images in a folder
+
+
+def find_images(images: Sequence[ImageConfig], folder: Path) -> list[ImageConfig]:
+    """Return each image with its absolute path; a folder or a pattern (``scans/*.tif``) becomes its files, sorted.
+
+    Parameters
+    ----------
+    images
+        From the configuration.
+    folder
+        What relative paths refer to.
+
+    Raises
+    ------
+    InvalidInput
+        If a folder or a pattern has no image.
+    """
+    found = []
+    for image in images:
+        path = expand_path(image.path, folder)
+        files = [path]
+        if path.is_dir():
+            files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        elif not path.exists() and set(path.name) & set("*?["):
+            files = sorted(path.parent.glob(path.name))
+        if not files:
+            raise InvalidInput(f"{path}: there is no image here; candidates.images takes {', '.join(SUFFIXES)} files.")
+        found += [image.model_copy(update={"path": str(file)}) for file in files]
+    return found
 
 
 def open_images(

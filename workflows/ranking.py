@@ -1,15 +1,16 @@
-"""The ranking: predictions in order of merit, as a table that any program reads."""
+"""The ranking: predictions in order of merit, as tables that any program reads."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from ..datasets import Status
+from ..datasets import CampaignError, Status
 from ..datasets.durable_file import write_durably
 from .screening import Prediction
 
@@ -17,11 +18,19 @@ __all__ = ["rank", "write_ranking"]
 
 Objective = Literal["maximise", "minimise"]
 
+# Phase -> smallest and largest volume fraction.
+Constraints = Mapping[str, tuple[float, float]]
+
+LISTED = 1000  # candidates in the JSON file
 COLUMNS = ("rank", "id", "family", "sigma_S_per_m", "low_S_per_m", "high_S_per_m", "status")
 
 
-def rank(predictions: Sequence[Prediction], objective: Objective) -> list[Prediction]:
-    """Return the predictions, best first; what does not percolate comes behind what does, invalid structures last.
+def rank(
+    predictions: Sequence[Prediction], objective: Objective, constraints: Constraints | None = None
+) -> list[Prediction]:
+    """Return the predictions that meet the constraints, best first.
+
+    What does not percolate comes behind what does, invalid structures last: their composition is unknown.
 
     Parameters
     ----------
@@ -29,6 +38,13 @@ def rank(predictions: Sequence[Prediction], objective: Objective) -> list[Predic
         Any order.
     objective
         ``"maximise"`` or ``"minimise"`` σ_eff.
+    constraints
+        On the volume fractions that were achieved; a phase that a structure lacks has 0.
+
+    Raises
+    ------
+    CampaignError
+        If none meets the constraints.
     """
     sign = -1.0 if objective == "maximise" else 1.0
 
@@ -37,11 +53,23 @@ def rank(predictions: Sequence[Prediction], objective: Objective) -> list[Predic
         sigma = math.inf if prediction.sigma is None else sign * prediction.sigma
         return classes.index(prediction.status), sigma, prediction.id
 
-    return sorted(predictions, key=merit)
+    found = sorted((p for p in predictions if p.sigma is None or _meets(p, constraints or {})), key=merit)
+    if predictions and not found:
+        raise CampaignError(
+            f"None of {len(predictions)} candidates meets screen.constraints; widen these, or the families' ranges."
+        )
+    return found
+
+
+def _meets(prediction: Prediction, constraints: Constraints) -> bool:
+    return all(low <= prediction.fractions.get(phase, 0.0) <= high for phase, (low, high) in constraints.items())
 
 
 def write_ranking(ranked: Sequence[Prediction], path: Path) -> None:
-    """Write a CSV file: rank, id, prediction with interval, then the recipes' parameters and achieved fractions."""
+    """Write the same table as ``.csv`` and ``.parquet``, and the best 1000 with their recipes as ``.json``.
+
+    Columns: rank, id, prediction with interval, then the recipes' parameters and achieved fractions.
+    """
     parameters = sorted({name for p in ranked for name in p.parameters})
     phases = sorted({name for p in ranked for name in p.fractions})
     text = io.StringIO()
@@ -53,6 +81,49 @@ def write_ranking(ranked: Sequence[Prediction], path: Path) -> None:
         row += [_number(p.fractions.get(phase)) for phase in phases]
         table.writerow(row)
     write_durably(path, text.getvalue().encode())
+    write_durably(path.with_suffix(".parquet"), _parquet(ranked, parameters, phases))
+    best = [_record(place, p) for place, p in enumerate(ranked[:LISTED], start=1)]
+    write_durably(path.with_suffix(".json"), json.dumps(best, indent=1, allow_nan=False).encode())
+
+
+def _parquet(ranked: Sequence[Prediction], parameters: Sequence[str], phases: Sequence[str]) -> bytes:
+    import pyarrow
+    import pyarrow.parquet
+
+    columns: dict[str, list[Any]] = {
+        "rank": list(range(1, len(ranked) + 1)),
+        "id": [p.id for p in ranked],
+        "family": [p.family for p in ranked],
+        "sigma_S_per_m": [p.sigma for p in ranked],
+        "low_S_per_m": [p.low for p in ranked],
+        "high_S_per_m": [p.high for p in ranked],
+        "status": [p.status.name.lower() for p in ranked],
+        **{name: _one_type([p.parameters.get(name) for p in ranked]) for name in parameters},
+        **{f"achieved_{phase}_fraction": [p.fractions.get(phase) for p in ranked] for phase in phases},
+    }
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+    return file.getvalue()
+
+
+def _one_type(values: list[Any]) -> list[Any]:
+    """Return numbers as numbers and everything else as text: a parameter may be either in different families."""
+    known = [value for value in values if value is not None]
+    if all(isinstance(value, bool) for value in known) or all(type(value) in (int, float) for value in known):
+        return [float(v) if v is not None and not isinstance(v, bool) else v for v in values]
+    return [None if value is None else str(value) for value in values]
+
+
+def _record(place: int, p: Prediction) -> dict[str, Any]:
+    return {
+        "rank": place,
+        "id": p.id,
+        "sigma_S_per_m": p.sigma,
+        "interval_S_per_m": [p.low, p.high],
+        "status": p.status.name.lower(),
+        "recipe": {"family": p.family, "parameters": dict(p.parameters)},
+        "fractions": dict(p.fractions),
+    }
 
 
 def _number(value: float | None) -> str:

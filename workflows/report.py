@@ -4,73 +4,162 @@ from __future__ import annotations
 
 import base64
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from ..datasets import Dataset, Status
+import numpy as np
+
+from ..datasets import Dataset, InvalidInput, Microstructure, Status
 from ..datasets.durable_file import write_durably
-from .figures import composition_figure, parity_figure, slices_figure, verification_figure
-from .results import CampaignResults
+from .figures import (
+    composition_figure,
+    coverage_figure,
+    learning_figure,
+    parameter_figure,
+    parity_figure,
+    verification_figure,
+)
+from .results import CampaignResults, in_percent
+from .screening import Prediction
+from .structure_figures import bottleneck_figure, window_map_figure, winners_figure
+from .verification import Verified
+from .window_map import WindowMap, window_maps, write_window_map
 
 __all__ = ["write_report"]
 
 PICTURED = 6
+LISTED = 500  # candidates in the table of the report
 VERSIONS = ("ionscreen", "porespy", "numpy", "scipy", "numba", "torch", "h5py", "dask", "distributed")
 
 
 def write_report(results: CampaignResults) -> None:
-    """Write ``report.html`` into the run directory.
+    """Write ``report.html`` into the run directory, and the maps of images into ``maps/``.
 
     Whatever a user typed (names, paths) is escaped.
     """
     import jinja2
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    source = files("ionscreen.workflows").joinpath("templates/report.html").read_text(encoding="utf-8")
-    page = environment.from_string(source).render(_content(results))
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, loader=jinja2.FunctionLoader(_template)
+    )
+    environment.filters["percent"] = in_percent
+    maps = _window_maps(results)
+    for found in maps:
+        write_window_map(found, results.directory.maps)
+    page = environment.get_template("report.html").render(_content(results, maps))
     write_durably(results.directory.report, page.encode())
 
 
-def _content(results: CampaignResults) -> dict[str, Any]:
-    verification = results.verification
+def _template(name: str) -> str:
+    return files("ionscreen.workflows").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _window_maps(results: CampaignResults) -> list[WindowMap]:
+    """Return a map for each image of several windows."""
+    sizes = {digest: image.voxel_size_um * 1e-6 for digest, image in results.images.items()}
+    found = window_maps(results.ranked, results.config.structure.shape, sizes)
+    return [each for each in found if each.sigma_abc.size > 1]
+
+
+def _content(results: CampaignResults, maps: Sequence[WindowMap]) -> dict[str, Any]:
+    figures, bottleneck = _figures(results)
     return {
         "config": results.config,
         "summary": results.summary(),
+        "statistics": results.statistics,
         "lines": [line.strip().split("  ", 1) for line in results.text().splitlines()],
         "evaluation": results.evaluation,
-        "figures": {name: base64.b64encode(png).decode() for name, png in _figures(results).items()},
-        "top": [e for e in verification.entries if e.group == "top"],
+        "figures": {name: base64.b64encode(png).decode() for name, png in figures.items()},
+        "bottleneck": bottleneck,
+        "maps": [(results.images[m.image].path, m, base64.b64encode(window_map_figure(m)).decode()) for m in maps],
+        "verified": results.verification.entries,
+        "rows": _rows(results),
+        "failures": _failures(results),
         "statuses": [(s, count) for s, count in sorted(results.statuses().items())],
         "seconds": results.directory.read_timings(),
         "versions": {name: version(name) for name in VERSIONS},
         "python": f"{platform.python_implementation()} {platform.python_version()} on {platform.system()}",
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "yaml": results.directory.config.read_text(encoding="utf-8"),
         "Status": Status,
     }
 
 
-def _figures(results: CampaignResults) -> dict[str, bytes]:
+def _rows(results: CampaignResults) -> list[tuple[int, Prediction, Verified | None]]:
+    """Return rank, prediction and solution of the candidates that the report lists: the best and all verified ones."""
+    solved = {e.prediction.index: e for e in results.verification.entries}
+    return [
+        (rank, prediction, solved.get(prediction.index))
+        for rank, prediction in enumerate(results.ranked, start=1)
+        if rank <= LISTED or prediction.index in solved
+    ]
+
+
+def _failures(results: CampaignResults) -> list[tuple[str, str, str, str]]:
+    """Return stage, sample, status and what happened, of structures that gave no number; the first of many."""
+    name, axis = results.config.transport.name, results.config.label.axis
+    found = []
+    for stage, dataset in (("label", results.dataset), ("verify", Dataset(results.directory.verification))):
+        for sample_id in _failed(dataset, name, axis):
+            label = dataset.sample(sample_id).labels[name]
+            status = Status(int(label.status[axis]))
+            found.append((stage, sample_id, status.name.lower(), label.message or status.sentence))
+    for p in results.ranked:
+        if p.sigma is None:
+            found.append(("screen", p.id, p.status.name.lower(), p.status.sentence))
+    return found
+
+
+def _failed(dataset: Dataset, transport: str, axis: int) -> list[str]:
+    if not len(dataset):
+        return []
+    labels = dataset.labels(transport)
+    sound = np.isin(labels["status"][:, axis], [Status.OK, Status.NON_PERCOLATING])
+    return [str(sample_id) for sample_id in labels["id"][~sound]]
+
+
+def _figures(results: CampaignResults) -> tuple[dict[str, bytes], Any]:
+    """Return the figures, and the current of the winner if there is one."""
     figures = {
         "composition": composition_figure(results),
         "parity": parity_figure(results),
         "verification": verification_figure(results),
+        "coverage": coverage_figure(results),
+        "learning": learning_figure(results),
+        "parameters": parameter_figure(results),
     }
     winners = _winners(results)
-    if winners:
-        figures["slices"] = slices_figure(winners, results.config.label.axis)
-    return figures
+    if not winners:
+        return figures, None
+    figures["winners"] = winners_figure(winners, results.config.label.axis)
+    layers = _bottleneck(winners[0][1], results)
+    if layers is not None:
+        figures["bottleneck"] = bottleneck_figure(layers, winners[0][1], results.config.label.axis)
+    return figures, layers
 
 
-def _winners(results: CampaignResults) -> list[tuple[str, Any]]:
+def _bottleneck(structure: Microstructure, results: CampaignResults) -> Any:
+    from ..pipeline.bottlenecks import current_layers
+
+    label = results.config.label
+    try:
+        return current_layers(structure, results.config.transport.transport(), label.axis, max(label.rtol, 1e-4))
+    except InvalidInput:
+        return None  # a structure that the transport does not know: the verification says so
+
+
+def _winners(results: CampaignResults) -> list[tuple[str, Microstructure]]:
     """Return title and structure of the best verified candidates."""
     sign = -1 if results.config.screen.objective == "maximise" else 1
-    best = sorted(results.verification.group("top"), key=lambda e: sign * e.sigma)[:PICTURED]
+    solved = [*results.verification.group("top"), *results.verification.group("random")]
+    best = sorted(solved, key=lambda e: sign * e.sigma)[:PICTURED]
     dataset = Dataset(results.directory.verification)
     structures = [dataset.sample(e.prediction.id).microstructure for e in best]
     return [
-        (f"{e.prediction.family}\n{e.sigma:.3g} S/m", structure)
+        (f"{e.prediction.family.replace('_', ' ')}\n{e.sigma:.3g} S/m", structure)
         for e, structure in zip(best, structures, strict=True)
         if structure is not None
     ]

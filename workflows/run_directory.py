@@ -62,8 +62,13 @@ class RunDirectory:
 
     @property
     def ranking(self) -> Path:
-        """All candidates, best first."""
+        """All candidates, best first; beside it as Parquet, and the best as JSON."""
         return self.path / "ranking.csv"
+
+    @property
+    def maps(self) -> Path:
+        """Maps of the local conductivity of the images whose windows are candidates."""
+        return self.path / "maps"
 
     @property
     def verification(self) -> Path:
