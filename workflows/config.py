@@ -232,7 +232,7 @@ class CampaignConfig(_Block):
 
     @model_validator(mode="after")
     def _known_phases(self) -> CampaignConfig:
-        known = self.transport.conductivity_S_per_m
+        known = self.transport.transport().conductivity
         for phase in self.screen.constraints:
             if phase not in known:
                 raise ValueError(f"screen.constraints limits the phase {phase!r}; there are {', '.join(sorted(known))}")

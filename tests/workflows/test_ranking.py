@@ -68,6 +68,13 @@ def test_all_files_say_the_same(tmp_path: Path) -> None:
     assert (table[0]["size"], table[0]["shape"], table[2]["shape"]) == (1.0, "round", None)
 
 
+def test_phases_given_by_their_material_may_be_limited(tmp_path: Path) -> None:
+    transport = {"materials": {"electrolyte": "LPSCl"}, "conductivity_S_per_m": {"void": 0.0, "active_material": 0.0}}
+    constraints = {"electrolyte": [0.2, 0.5]}
+    config = load_config(write_small_campaign(tmp_path, transport=transport, screen={"constraints": constraints}))
+    assert config.screen.constraints == {"electrolyte": (0.2, 0.5)}
+
+
 @pytest.mark.parametrize(
     ("constraints", "sentence"),
     [
