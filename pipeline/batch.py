@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..datasets import InvalidInput
-from .conductivity import effective_conductivity
+from .conductivity import checked_task, effective_conductivity
 from .result import ConductivityResult, stacked
 
 __all__ = ["effective_conductivity_batch"]
@@ -27,7 +29,8 @@ def effective_conductivity_batch(
 ) -> ConductivityResult:
     """Return the effective conductivities of many images of one size.
 
-    On the CPU they are solved one after the other with all threads on each: a small image stays in the cache.
+    On the CPU they are solved one after the other with all threads on each: a small image stays in the cache. With
+    ``device="cuda"`` as many as fit its memory are solved at once.
 
     Parameters
     ----------
@@ -38,7 +41,7 @@ def effective_conductivity_batch(
     grains
         (batch, nx, ny, nz) whole numbers, see :func:`~ionscreen.pipeline.effective_conductivity`.
     progress
-        Called after each image with how many are done and the largest error estimate so far.
+        Called after each image with how many are done and the largest error estimate so far; on a GPU after all.
     settings
         Everything else that :func:`~ionscreen.pipeline.effective_conductivity` takes.
 
@@ -66,20 +69,61 @@ def effective_conductivity_batch(
     labels = None if grains is None else _checked(grains, "grains")
     if labels is not None and labels.shape != images.shape:
         raise InvalidInput(f"grains has shape {labels.shape}, phases_bxyz {images.shape}; they must agree: {CALL}.")
-    results: list[ConductivityResult] = []
-    worst = 0.0
-    for number, image in enumerate(images):
-        given = settings if labels is None else {**settings, "grains": labels[number]}
-        try:
-            result = effective_conductivity(image, conductivity, **given)
-        except InvalidInput as error:
-            raise InvalidInput(f"image {number} of phases_bxyz: {error}") from None
-        results.append(result)
-        worst = max(worst, float(np.max(result.error_estimate)))
-        if progress is not None:
-            progress(len(results), worst)
+    each = [settings] * len(images) if labels is None else [{**settings, "grains": grain} for grain in labels]
+    # Refined volumes are large: one at a time fills a GPU.
+    at_once = settings.get("device") == "cuda" and settings.get("refine", 1) == 1
+    results = (_on_gpu if at_once else _one_by_one)(images, conductivity, each, progress)
     tensors = [result.tensor for result in results]
     return stacked(results, np.array(tensors) if tensors[0] is not None else None)
+
+
+def _one_by_one(
+    images: npt.NDArray[Any],
+    conductivity: Mapping[int, float],
+    settings: Sequence[dict[str, Any]],
+    progress: Callable[[int, float], None] | None,
+) -> list[ConductivityResult]:
+    results: list[ConductivityResult] = []
+    worst = 0.0
+    for number, (image, given) in enumerate(zip(images, settings, strict=True)):
+        with _naming(number):
+            results.append(effective_conductivity(image, conductivity, **given))
+        worst = max(worst, float(np.max(results[-1].error_estimate)))
+        if progress is not None:
+            progress(len(results), worst)
+    return results
+
+
+def _on_gpu(
+    images: npt.NDArray[Any],
+    conductivity: Mapping[int, float],
+    settings: Sequence[dict[str, Any]],
+    progress: Callable[[int, float], None] | None,
+) -> list[ConductivityResult]:
+    from .gpu import solve_on_gpu
+
+    tasks = []
+    for number, (image, given) in enumerate(zip(images, settings, strict=True)):
+        call = signature(effective_conductivity).bind(image, conductivity, **given)
+        call.apply_defaults()
+        arguments = {name: value for name, value in call.arguments.items() if name != "threads"}
+        with _naming(number):
+            tasks.append(checked_task(**arguments))
+    axis = arguments["axis"]
+    found = solve_on_gpu(tasks, range(3) if axis == "all" else [int(axis)])
+    results = [stacked(by_axis) if axis == "all" else by_axis[0] for by_axis in found]
+    if progress is not None:
+        progress(len(results), max(float(np.max(result.error_estimate)) for result in results))
+    return results
+
+
+@contextmanager
+def _naming(number: int) -> Iterator[None]:
+    """Say which image an error is about."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"image {number} of phases_bxyz: {error}") from None
 
 
 def _checked(images: Any, name: str) -> npt.NDArray[Any]:

@@ -27,6 +27,7 @@ SINGLE_CONTRAST = 1e-4
 Axis = int | Literal["all"]
 Boundary = Literal["plates", "mixed", "periodic"]
 Refine = Literal[1, 2]
+Device = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ class _Task:
     progress: Callable[[int, float], None] | None
     lower_bound: bool = False
     axes: int = 1
+    device: Device = "cpu"
 
 
 def effective_conductivity(
@@ -58,6 +60,7 @@ def effective_conductivity(
     interface_resistance: Mapping[tuple[int, int], float] | None = None,
     grains: npt.NDArray[Any] | None = None,
     grain_boundary_resistance: float | Mapping[int, float] | None = None,
+    device: Device = "cpu",
     threads: int | None = None,
     return_fields: bool = False,
     lower_bound: bool = False,
@@ -90,6 +93,8 @@ def effective_conductivity(
     grains, grain_boundary_resistance
         Whole numbers (nx, ny, nz), and the Ω m² of a face between voxels of one phase but different grains: one
         number, or phase -> Ω m².
+    device
+        ``"cpu"``, or ``"cuda"`` for the GPU (``pip install "ionscreen[gpu]"``).
     threads
         At most this many; None for all that numba has.
     return_fields
@@ -125,6 +130,49 @@ def effective_conductivity(
     >>> round(float(result.sigma), 4)
     1.5
     """
+    from .arguments import checked_threads
+
+    task = checked_task(
+        phases,
+        conductivity,
+        voxel_size=voxel_size,
+        axis=axis,
+        boundary=boundary,
+        rtol=rtol,
+        interface_resistance=interface_resistance,
+        grains=grains,
+        grain_boundary_resistance=grain_boundary_resistance,
+        device=device,
+        return_fields=return_fields,
+        lower_bound=lower_bound,
+        refine=refine,
+        progress=progress,
+    )
+    if device == "cpu":
+        check_memory(task, refine)
+    with _Threads(checked_threads(threads)):
+        result = _solved(task, axis)
+        return result if refine == 1 else extrapolated(result, _solved(split(task), axis))
+
+
+def checked_task(
+    phases: Any,
+    conductivity: Any,
+    *,
+    voxel_size: Any,
+    axis: Any,
+    boundary: Any,
+    rtol: Any,
+    interface_resistance: Any,
+    grains: Any,
+    grain_boundary_resistance: Any,
+    device: Any,
+    return_fields: bool,
+    lower_bound: bool,
+    refine: Any,
+    progress: Callable[[int, float], None] | None,
+) -> _Task:
+    """Return the arguments of :func:`effective_conductivity`, checked."""
     from . import arguments as check
 
     if boundary not in ("plates", "mixed", "periodic"):
@@ -133,9 +181,13 @@ def effective_conductivity(
         raise InvalidInput(f'axis is {axis!r}; give 0, 1, 2 or "all": {check.CALL}.')
     if isinstance(refine, bool) or refine not in (1, 2):
         raise InvalidInput(f"refine is {refine!r}; give 2 to split each voxel in 8, or 1: {check.CALL}.")
+    if device not in ("cpu", "cuda"):
+        raise InvalidInput(f'device is {device!r}; give "cpu" or "cuda": {check.CALL}.')
+    if device == "cuda" and lower_bound:
+        raise InvalidInput('lower_bound is found on the CPU only; leave it out, or write device="cpu".')
     image = check.checked_phases(phases)
     table = check.checked_table(image, conductivity)
-    task = _Task(
+    return _Task(
         phases=image,
         table=table,
         size=check.checked_voxel_size(voxel_size),
@@ -148,14 +200,16 @@ def effective_conductivity(
         progress=progress,
         lower_bound=lower_bound,
         axes=3 if axis == "all" else 1,
+        device=device,
     )
-    check_memory(task, refine)
-    with _Threads(check.checked_threads(threads)):
-        result = _solved(task, axis)
-        return result if refine == 1 else extrapolated(result, _solved(split(task), axis))
 
 
 def _solved(task: _Task, axis: Axis) -> ConductivityResult:
+    if task.device == "cuda":
+        from .gpu import solve_on_gpu
+
+        (results,) = solve_on_gpu([task], range(3) if axis == "all" else [int(axis)])
+        return stacked(results) if axis == "all" else results[0]
     if task.boundary == "periodic":
         from .periodic import solve_periodic
 
