@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +48,9 @@ class Classes:
 def solve(tasks: Sequence[Any], axes: Sequence[int], device: Any) -> list[list[ConductivityResult]]:
     """Return what :func:`ionscreen.pipeline.gpu.solve_on_gpu` does, on a torch device."""
     classes = classes_of(tasks)
-    task, at_once = tasks[0], capacity(tasks, classes)
+    task, needed = tasks[0], needed_bytes(tasks[0], classes)
+    padded = int(np.prod(np.array(task.phases.shape) + 2))
+    at_once = check_fits(needed, padded, len(tasks))
     results: list[list[ConductivityResult]] = []
     for begin in range(0, len(tasks), at_once):
         part = tasks[begin : begin + at_once]
@@ -59,7 +62,10 @@ def solve(tasks: Sequence[Any], axes: Sequence[int], device: Any) -> list[list[C
             by_axis = [between_plates(part, classes, axis, device) for axis in axes]
             found = [[of_axis[n] for of_axis in by_axis] for n in range(len(part))]
         seconds = (time.perf_counter() - began) / len(part) / (1 if task.boundary == "periodic" else len(axes))
-        results += [[replace(result, seconds=seconds) for result in of_task] for of_task in found]
+        results += [
+            [replace(result, seconds=seconds, memory=math.ceil(needed * padded)) for result in of_task]
+            for of_task in found
+        ]
     return results
 
 
@@ -90,16 +96,12 @@ def is_double(task: Any, sigma: npt.NDArray[np.float64]) -> bool:
     return bool(task.rtol < SINGLE_RTOL or contrast < SINGLE_CONTRAST or has_contacts(task))
 
 
-def capacity(tasks: Sequence[Any], classes: Classes) -> int:
-    """Return how many volumes to solve at once."""
-    task = tasks[0]
-    if classes.sigma.size == 1:
-        return len(tasks)
+def needed_bytes(task: Any, classes: Classes) -> float:
+    """Return what a solution takes of the device's memory for each cell."""
     corrections = len(thresholds(classes.sigma)) + has_contacts(task)
     kept = 3 * (task.boundary == "periodic") + 4 * task.fields
-    needed = bytes_per_voxel(is_double(task, classes.sigma), corrections, task.grains is not None, kept)
-    padded = int(np.prod(np.array(task.phases.shape) + 2))
-    return check_fits(needed, padded, len(tasks))
+    double = classes.sigma.size > 1 and is_double(task, classes.sigma)
+    return bytes_per_voxel(double, corrections, task.grains is not None, kept)
 
 
 def uploaded(tasks: Sequence[Any], classes: Classes, order: tuple[int, ...], device: Any) -> Any:
