@@ -57,7 +57,7 @@ class DesignOfExperiments:
 
     def recipes(self, start: int, stop: int) -> Iterator[Recipe]:
         """Yield the recipes start .. stop - 1; the same whatever the slices a stream is read in."""
-        family = self._families(stop)
+        family = self.family_numbers(stop)
         points = [self._stream(k, int((family[:start] == k).sum())) for k in range(len(self.families))]
         for i in range(start, stop):
             k = int(family[i])
@@ -68,8 +68,8 @@ class DesignOfExperiments:
     def _stream(self, k: int, skipped: int) -> Iterator[dict[str, float | str]]:
         return point_stream(self.families[k], skipped, lambda purpose: self._number(f"{purpose} {k}"))
 
-    def _families(self, stop: int) -> npt.NDArray[np.intp]:
-        """Return the family of recipes 0 .. stop - 1.
+    def family_numbers(self, stop: int) -> npt.NDArray[np.intp]:
+        """Return the number of the family of each of the recipes 0 .. stop - 1.
 
         Multiples of the golden ratio modulo 1 fill the unit interval evenly, so every prefix of the stream has each
         family in close to its share.

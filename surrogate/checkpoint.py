@@ -14,13 +14,14 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
+from torch import nn
 
 from ..datasets import CheckpointError, InvalidInput
 from ..datasets.durable_file import write_durably
 from .network import Architecture, Network
 from .surrogate import Calibration, Surrogate
 
-__all__ = ["CLASS", "VERSION", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CLASS", "VERSION", "load_checkpoint", "read_checkpoint", "save_checkpoint", "write_checkpoint"]
 
 CLASS = "ionscreen.surrogate.Network"
 VERSION = 1
@@ -38,10 +39,6 @@ def save_checkpoint(surrogate: Surrogate, folder: str | Path) -> None:
     DatasetError
         An OSError: the disk is full or the folder cannot be written.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in surrogate.network.state_dict().items()}
-    weights = safetensors.torch.save(state)
     card: dict[str, Any] = {
         "class": CLASS,
         "version": VERSION,
@@ -50,11 +47,8 @@ def save_checkpoint(surrogate: Surrogate, folder: str | Path) -> None:
         "split_digest": surrogate.split_digest,
         "metrics": dict(surrogate.metrics),
         "training": dict(surrogate.training),
-        "weights_blake2b": _digest(weights),
     }
-    card["card_blake2b"] = _digest(_canonical(card))
-    write_durably(folder / WEIGHTS_FILE, weights)
-    write_durably(folder / CARD_FILE, json.dumps(card, indent=2, allow_nan=False).encode())
+    write_checkpoint(Path(folder), surrogate.network, card)
 
 
 def load_checkpoint(folder: str | Path) -> Surrogate:
@@ -66,10 +60,7 @@ def load_checkpoint(folder: str | Path) -> Surrogate:
         If a file is missing, damaged, not ours, or of a newer version.
     """
     folder = Path(folder)
-    card = _read_card(folder / CARD_FILE)
-    weights = _read(folder / WEIGHTS_FILE)
-    if card.get("weights_blake2b") != _digest(weights):
-        raise CheckpointError(f"{folder / WEIGHTS_FILE} is damaged: it is not the file {CARD_FILE} was written with.")
+    card, weights = read_checkpoint(folder, CLASS, VERSION)
     try:
         network = Network(Architecture(**card["architecture"]))
         network.load_state_dict(safetensors.torch.load(weights))
@@ -80,16 +71,49 @@ def load_checkpoint(folder: str | Path) -> Surrogate:
     return Surrogate(network, calibration, card["split_digest"], card["training"], card["metrics"])
 
 
-def _read_card(path: Path) -> dict[str, Any]:
+def write_checkpoint(folder: Path, module: nn.Module, card: dict[str, Any]) -> None:
+    """Write the module's weights and the card, each with its checksum.
+
+    Raises
+    ------
+    DatasetError
+        An OSError: the disk is full or the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    weights = safetensors.torch.save(state)
+    card = {**card, "weights_blake2b": _digest(weights)}
+    card["card_blake2b"] = _digest(_canonical(card))
+    write_durably(folder / WEIGHTS_FILE, weights)
+    write_durably(folder / CARD_FILE, json.dumps(card, indent=2, allow_nan=False).encode())
+
+
+def read_checkpoint(folder: Path, expected: str, version: int) -> tuple[dict[str, Any], bytes]:
+    """Return the card and the bytes of the weights file of a checkpoint of one class.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing, damaged, not of the class, or of a newer version.
+    """
+    card = _read_card(folder / CARD_FILE, expected, version)
+    weights = _read(folder / WEIGHTS_FILE)
+    if card.get("weights_blake2b") != _digest(weights):
+        raise CheckpointError(f"{folder / WEIGHTS_FILE} is damaged: it is not the file {CARD_FILE} was written with.")
+    return card, weights
+
+
+def _read_card(path: Path, expected: str, version: int) -> dict[str, Any]:
     try:
         card = json.loads(_read(path))
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: it is not JSON.") from error
-    if not isinstance(card, dict) or card.get("class") != CLASS or not isinstance(card.get("version"), int):
-        raise CheckpointError(f"{path} is not a checkpoint of ionscreen's network; give the folder of one.")
-    if card["version"] > VERSION:
+    if not isinstance(card, dict) or card.get("class") != expected or not isinstance(card.get("version"), int):
+        kind = expected.rsplit(".", 1)[-1].lower()
+        raise CheckpointError(f"{path} is not a checkpoint of ionscreen's {kind}; give the folder of one.")
+    if card["version"] > version:
         raise CheckpointError(
-            f"{path} has version {card['version']}, this program reads up to {VERSION}; update ionscreen."
+            f"{path} has version {card['version']}, this program reads up to {version}; update ionscreen."
         )
     if card.pop("card_blake2b", None) != _digest(_canonical(card)):
         raise CheckpointError(f"{path} is damaged or was edited: its checksum does not match.")

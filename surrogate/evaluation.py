@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..datasets import InvalidInput
 from .surrogate import Prediction
 
-__all__ = ["Scores", "evaluate", "score"]
+__all__ = ["Scores", "decades", "evaluate", "score", "score_groups"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,31 @@ def score(truth_n: npt.NDArray[np.float64], prediction: Prediction) -> Scores:
         r2_log=1 - residual / spread if spread > 0 else float("nan"),
         coverage=float(inside_n.mean()),
     )
+
+
+def score_groups(
+    truth_n: npt.NDArray[np.float64], prediction: Prediction, groups: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, Scores]]:
+    """Return kind of group -> name of group -> scores: by family, by decade of the true M, by size, ...
+
+    Parameters
+    ----------
+    groups
+        Kind -> the name of each structure's group.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`score`.
+    """
+    by_kind = {kind: evaluate(truth_n, prediction, names) for kind, names in groups.items()}
+    return {kind: {n: s for n, s in scores.items() if n != "all"} for kind, scores in by_kind.items()}
+
+
+def decades(m_n: npt.NDArray[np.float64]) -> list[str]:
+    """Return the decade of each value as text: ``"0.01 to 0.1"``."""
+    exponents = np.minimum(np.floor(np.log10(np.maximum(m_n, 1e-12))), -1).astype(int)
+    return [f"{10.0**e:g} to {10.0 ** (e + 1):g}" for e in exponents]
 
 
 def evaluate(truth_n: npt.NDArray[np.float64], prediction: Prediction, families: Sequence[str]) -> dict[str, Scores]:

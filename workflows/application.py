@@ -12,10 +12,13 @@ import typer
 from ..datasets import InvalidInput, IonscreenError
 from .verbs.accelerator import accelerator
 from .verbs.dataset import dataset
+from .verbs.evaluate import evaluate
+from .verbs.fit import fit
 from .verbs.generate import generate
 from .verbs.init import init
 from .verbs.report import report
 from .verbs.run import run as run_campaign
+from .verbs.screen import screen
 from .verbs.solve import solve
 from .verbs.train import train
 
@@ -38,6 +41,9 @@ app.command(name="run")(run_campaign)
 app.command()(solve)
 app.command()(generate)
 app.command()(train)
+app.command()(screen)
+app.command()(fit)
+app.command()(evaluate)
 app.command()(report)
 app.add_typer(dataset, name="dataset")
 app.add_typer(accelerator, name="accelerator")

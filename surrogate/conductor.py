@@ -1,0 +1,115 @@
+"""Microstructure -> conductor: what the surrogate is told of a structure, the transport axis first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..datasets import InvalidInput, Microstructure, Transport
+
+__all__ = ["Conductor", "conductor_of"]
+
+SMALLEST_AXIS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Conductor:
+    """What carries current from plate to plate along the first axis.
+
+    Parameters
+    ----------
+    materials
+        (nx, ny, nz) uint8: index into `sigma`; 0 insulates or lies on no path between the plates.
+    sigma
+        (P,): conductivities relative to the best that carries current; ``sigma[0] == 0``.
+    contacts
+        (P, P): resistance between two materials, in units of a voxel's edge over the best conductivity.
+    grains, boundaries
+        (nx, ny, nz) whole numbers or None; (P,): resistance between two grains of a material, in the same unit.
+    scale
+        The best conductivity over the transport's largest: σ_eff = M · scale · σ_max.
+    """
+
+    materials: npt.NDArray[np.uint8]
+    sigma: npt.NDArray[np.float64]
+    contacts: npt.NDArray[np.float64]
+    grains: npt.NDArray[np.int64] | None
+    boundaries: npt.NDArray[np.float64]
+    scale: float = 1.0
+
+    @property
+    def contrast(self) -> float:
+        """The poorest relative conductivity that carries current."""
+        return float(self.sigma[1:].min())
+
+    def resistances(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return the resistance between two neighbours, (P, P), and from a voxel to its plate, (P,)."""
+        with np.errstate(divide="ignore"):
+            half = 0.5 / self.sigma
+        table = half[:, None] + half[None, :] + self.contacts
+        return table.astype(np.float32), half.astype(np.float32)
+
+
+def conductor_of(
+    microstructure: Microstructure, transport: Transport, connected: npt.NDArray[np.bool_], axis: int
+) -> Conductor:
+    """Return the conductor of a structure that percolates.
+
+    Parameters
+    ----------
+    microstructure
+        Cubic voxels: the surrogate knows no other.
+    transport
+        Conductivities and resistances.
+    connected
+        (nx, ny, nz), the voxels that conduct and are joined to both faces of `axis`; decided exactly beforehand,
+        because local features cannot see a spanning cluster.
+    axis
+        0, 1 or 2.
+
+    Raises
+    ------
+    InvalidInput
+        If the voxels are not cubes, the box is smaller than 8 voxels, or nothing is connected.
+    """
+    size = microstructure.voxel_size
+    if not np.allclose(size, size[0], rtol=1e-6):
+        raise InvalidInput(f"The surrogate needs cubic voxels, but these are {size} m; resample the image.")
+    if min(microstructure.phases.shape) < SMALLEST_AXIS:
+        raise InvalidInput(
+            f"The surrogate needs {SMALLEST_AXIS} voxels or more along each axis, not {microstructure.phases.shape}; "
+            "solve so small an image exactly."
+        )
+    names = list(microstructure.phase_names)
+    table = transport.table(names)
+    present = np.unique(microstructure.phases[connected])
+    if not present.size:
+        raise InvalidInput("Nothing joins the two faces: σ_eff is 0, there is nothing to predict.")
+    best = float(table[present].max())
+    number = np.zeros(len(names), np.uint8)
+    number[present] = np.arange(1, present.size + 1)
+    order = (axis, *[other for other in range(3) if other != axis])
+    materials = np.where(connected, number[microstructure.phases], np.uint8(0)).transpose(order)
+    unit = best / size[0]
+    contacts = np.zeros((present.size + 1,) * 2)
+    for (one, other), resistance in transport.interface_resistance.items():
+        a, b = (number[names.index(name)] if name in names else 0 for name in (one, other))
+        contacts[a, b] = contacts[b, a] = resistance * unit
+    contacts[0], contacts[:, 0] = 0, 0
+    boundaries = np.zeros(present.size + 1)
+    grains = None
+    if transport.grain_boundary_resistance and microstructure.grains is not None:
+        grains = np.ascontiguousarray(microstructure.grains.transpose(order).astype(np.int64))
+        for name, resistance in transport.grain_boundary_resistance.items():
+            if name in names and number[names.index(name)]:
+                boundaries[number[names.index(name)]] = resistance * unit
+    return Conductor(
+        np.ascontiguousarray(materials),
+        np.concatenate([[0.0], table[present] / best]),
+        contacts,
+        grains,
+        boundaries,
+        best / transport.sigma_max,
+    )

@@ -1,0 +1,104 @@
+"""The cascade obeys physics, is the same in tensors and in compiled kernels, and has the symmetries of the problem."""
+
+import numpy as np
+import pytest
+import torch
+
+from ionscreen.surrogate.cascade import cascade_features
+from ionscreen.surrogate.cascade_settings import GLOBAL_FEATURES, LEVEL_FEATURES, RULES, CascadeSettings
+from ionscreen.surrogate.conductor import Conductor
+from ionscreen.surrogate.features import features_by_tensors, features_of
+
+from .structures import exact, random_fields
+
+SETTINGS = CascadeSettings(coarse=(6, 8), fine=2)
+
+
+def conductor(field):
+    """Return the conductor of a field of relative conductivities."""
+    sigma = np.unique(np.append(field, 0.0))
+    count = sigma.size
+    return Conductor(
+        np.searchsorted(sigma, field).astype(np.uint8), sigma, np.zeros((count, count)), None, np.zeros(count)
+    )
+
+
+def mixed(shape, seed):
+    """Return a field of four materials, one of them an insulator, trimmed to what percolates."""
+    return random_fields(1, shape, seed)[0] * np.random.default_rng(seed).choice([1.0, 0.3, 0.02], shape)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 16), (17, 13, 10), (12, 9, 15), (8, 11, 8)])
+@pytest.mark.parametrize("fine", [0, 2])
+def test_tensors_and_kernels_agree(shape, fine):
+    settings = CascadeSettings(coarse=(4, 5), fine=fine)
+    field = mixed(shape, 4711)
+    compiled = features_of(conductor(field), settings)
+    tensors = cascade_features(torch.from_numpy(field.astype(np.float32))[None], settings)
+    assert compiled.values.shape == (settings.count,)
+    np.testing.assert_allclose(tensors.feature_bk[0].numpy(), compiled.values, atol=5e-3)
+    np.testing.assert_allclose(float(tensors.upper_b), compiled.upper, rtol=1e-4)
+    np.testing.assert_allclose(float(tensors.lower_b), compiled.lower, rtol=1e-4)
+
+
+def test_resistances_between_phases_and_grains_agree():
+    random = np.random.default_rng(8128)
+    shape, sigma = (12, 12, 12), np.array([0.0, 1.0, 0.1])
+    materials = random.integers(1, 3, shape).astype(np.uint8)
+    grains = random.integers(1, 4, shape)
+    contacts, boundaries = np.zeros((3, 3)), np.array([0.0, 0.7, 4.0])
+    contacts[1, 2] = contacts[2, 1] = 2.5
+    resistive = Conductor(materials, sigma, contacts, grains, boundaries)
+    compiled, tensors = features_of(resistive, SETTINGS), features_by_tensors(resistive, SETTINGS)
+    free = features_of(Conductor(materials, sigma, np.zeros((3, 3)), None, np.zeros(3)), SETTINGS)
+    assert compiled.upper < 0.8 * free.upper
+    np.testing.assert_allclose(tensors.values, compiled.values, atol=5e-3)
+    np.testing.assert_allclose(tensors[1:], compiled[1:], rtol=1e-4)
+
+
+def test_a_homogeneous_conductor_is_exact_on_every_level():
+    values, lower, upper = features_of(conductor(np.ones((16, 16, 16))), SETTINGS)
+    levels = len(SETTINGS.coarse)
+    estimates = values[GLOBAL_FEATURES : GLOBAL_FEATURES + len(RULES) * levels * LEVEL_FEATURES : LEVEL_FEATURES]
+    np.testing.assert_allclose(estimates, 0, atol=1e-5)
+    assert lower == pytest.approx(1)
+    assert upper == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_the_truth_lies_between_the_bounds(seed):
+    field = mixed((12, 12, 12), seed)
+    _, lower, upper = features_of(conductor(field), SETTINGS)
+    assert lower <= exact(field) <= upper * (1 + 1e-6)
+
+
+def test_layers_meet_the_bounds():
+    series = np.ones((8, 8, 8))
+    series[4:] = 0.2
+    assert features_of(conductor(series), SETTINGS).lower == pytest.approx(exact(series), rel=1e-5)
+    parallel = np.moveaxis(series, 0, 1)
+    assert features_of(conductor(parallel), SETTINGS).upper == pytest.approx(exact(parallel), rel=1e-5)
+
+
+def test_more_iterations_approach_the_truth_from_above():
+    field = mixed((16, 16, 16), 99)
+    energies = [
+        np.exp(features_of(conductor(field), s).values[s.base])
+        for s in (CascadeSettings((6, 8), 1), CascadeSettings((6, 8), 3), CascadeSettings((6, 8), 60))
+    ]
+    assert energies[0] > energies[1] > energies[2]
+    assert energies[2] == pytest.approx(exact(field), rel=2e-3)
+
+
+def test_the_sixteen_symmetries_that_keep_the_axis_change_nothing():
+    field = mixed((16, 16, 16), 7)
+    expected = features_of(conductor(field), SETTINGS).values
+    for mirrored in ((0,), (1,), (2,), (0, 1, 2)):
+        found = features_of(conductor(np.flip(field, mirrored)), SETTINGS).values
+        np.testing.assert_allclose(found, expected, atol=5e-3)
+    found = features_of(conductor(np.swapaxes(field, 1, 2)), SETTINGS).values
+    np.testing.assert_allclose(found, expected, atol=5e-3)
+
+
+def test_an_empty_box_has_finite_features():
+    assert torch.isfinite(cascade_features(torch.zeros(1, 8, 8, 8), SETTINGS).feature_bk).all()
