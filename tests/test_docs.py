@@ -13,17 +13,18 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CLUSTERS = (ROOT / "docs" / "clusters.md").read_text(encoding="utf-8")
 EXECUTABLE = Path(sys.executable).with_name("ionscreen")
 
 
-def blocks(language: str) -> list[str]:
-    """Return the fenced blocks of the README in a language."""
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    """Return the fenced blocks of a page in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
 
 
-def commands(first_word: str) -> list[list[str]]:
-    """Return the README's commands that begin with a word, without comments."""
-    lines = [shlex.split(line.split("#")[0]) for block in blocks("console") for line in block.splitlines()]
+def commands(first_word: str, page: str = README) -> list[list[str]]:
+    """Return a page's commands that begin with a word, without comments."""
+    lines = [shlex.split(line.split("#")[0]) for block in blocks("console", page) for line in block.splitlines()]
     return [line for line in lines if line and line[0] == first_word]
 
 
@@ -44,7 +45,14 @@ def test_make_targets_exist() -> None:
 def test_ionscreen_commands_run_in_order(tmp_path: Path) -> None:
     image = np.random.default_rng(662607).choice(3, size=(20, 20, 20), p=[0.6, 0.3, 0.1]).astype(np.uint8)
     tifffile.imwrite(tmp_path / "cathode.tif", image)
-    assert [command[1] for command in commands("ionscreen")] == ["init", "run", "solve", "generate", *["dataset"] * 5]
+    assert [command[1] for command in commands("ionscreen")] == [
+        "init",
+        "run",
+        "status",
+        "solve",
+        "generate",
+        *["dataset"] * 5,
+    ]
     for command in commands("ionscreen"):
         subprocess.run([EXECUTABLE, *command[1:]], cwd=tmp_path, check=True, capture_output=True)
         if command[1] == "init":
@@ -52,6 +60,13 @@ def test_ionscreen_commands_run_in_order(tmp_path: Path) -> None:
     assert (tmp_path / "study" / "runs" / "demo" / "report.html").exists()
     assert (tmp_path / "separators.h5").exists()
     assert (tmp_path / "best.csv").exists()
+
+
+def test_the_cluster_blocks_are_valid() -> None:
+    from ionscreen.workflows.cluster_config import ClusterConfig
+
+    found = [ClusterConfig(**yaml.safe_load(block)["cluster"]) for block in blocks("yaml", CLUSTERS)]
+    assert [config.scheduler for config in found] == ["slurm", "address"]
 
 
 def make_small(path: Path) -> None:

@@ -14,8 +14,13 @@ def main() -> None:
             "ionscreen: the command line needs Python 3.11 or newer; on this one (for instance an IPU host) only "
             "ionscreen.datasets and ionscreen.surrogate are installed."
         )
+    import signal
+
     from .application import run
 
+    # A batch system ends a job with SIGTERM: the driver then stops in order, as after Ctrl-C, and ends its workers.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     sys.exit(run(sys.argv[1:]))
 
 

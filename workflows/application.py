@@ -16,10 +16,13 @@ from .verbs.evaluate import evaluate
 from .verbs.fit import fit
 from .verbs.generate import generate
 from .verbs.init import init
+from .verbs.label import label
 from .verbs.report import report
 from .verbs.run import run as run_campaign
 from .verbs.screen import screen
 from .verbs.solve import solve
+from .verbs.status import status
+from .verbs.submit import submit
 from .verbs.train import train
 
 __all__ = ["app", "run"]
@@ -40,11 +43,14 @@ app.command()(init)
 app.command(name="run")(run_campaign)
 app.command()(solve)
 app.command()(generate)
+app.command()(label)
 app.command()(train)
 app.command()(screen)
 app.command()(fit)
 app.command()(evaluate)
 app.command()(report)
+app.command()(submit)
+app.command()(status)
 app.add_typer(dataset, name="dataset")
 app.add_typer(accelerator, name="accelerator")
 

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..datasets import CampaignError, Dataset, Recipe
+from ..datasets import Dataset, Recipe
 from ..pipeline.design import DesignOfExperiments
 from ..pipeline.families import FAMILIES
 from ..pipeline.labelling import LabelSettings
 from .candidates import Candidates
-from .cluster import local_cluster, worker_count
-from .config import CampaignConfig, expand_path, load_config, save_config
+from .cluster import open_cluster, worker_count
+from .config import CampaignConfig
+from .connection import Connection
 from .designs import design_of
-from .execution import Engine
-from .images import find_images, open_images
+from .execution import Engine, Patience
+from .images import open_images
+from .monitor import Monitor
 from .progress import Progress, SilentProgress
 from .ranking import rank, write_ranking
+from .resolution import resolve, settle
 from .results import CampaignResults
 from .run_directory import RunDirectory
 from .screening import Prediction, Screening, screen
-from .shards import ShardPlan, label_recipes
+from .shards import WHOLE, ShardPlan, Share, label_recipes, shard_size
 from .training_set import train_surrogate
 from .verification import Verification, choose, compare, write_verified
 
-if TYPE_CHECKING:
-    from distributed import Client
+__all__ = ["Campaign", "opened", "run_campaign"]
 
-__all__ = ["run_campaign"]
+NO_WORKER_SECONDS = 120.0
 
 
-def run_campaign(config: CampaignConfig, folder: Path, progress: Progress | None = None) -> CampaignResults:
+def run_campaign(
+    config: CampaignConfig, folder: Path, progress: Progress | None = None, performance_report: Path | None = None
+) -> CampaignResults:
     """Run a campaign, or what is left of it, and write its report.
 
     Parameters
@@ -48,6 +50,8 @@ def run_campaign(config: CampaignConfig, folder: Path, progress: Progress | None
         What relative paths in it refer to: the folder of the YAML file.
     progress
         Shows bars; silent if not given.
+    performance_report
+        Dask's report of what the cluster did is written to this HTML file.
 
     Raises
     ------
@@ -56,67 +60,55 @@ def run_campaign(config: CampaignConfig, folder: Path, progress: Progress | None
     CampaignError
         If the run directory is in use or holds another campaign, or the workers cannot go on.
     """
-    from .report import write_report
-
-    progress = progress or SilentProgress()
-    config = _with_absolute_paths(config, folder)
-    directory = RunDirectory(Path(config.run_directory or ""))
-    directory.create()
-    with directory.locked(), ExitStack() as resources:
-        config = _settle(config, directory)
-        steps = _Steps(config, directory, progress, resources)
-        dataset = steps.label()
-        evaluation = steps.train(dataset)
-        ranked = steps.screen()
-        verification = steps.verify(ranked)
-        results = CampaignResults(config, directory, dataset, evaluation, tuple(ranked), verification)
-        with steps.timed("report"), progress.bar("Writing the report", 1) as bar:
-            write_report(results)
-            bar.advance()
-    return results
+    with opened(resolve(config, folder), progress, performance_report) as campaign:
+        return campaign.finish()
 
 
-def _with_absolute_paths(config: CampaignConfig, folder: Path) -> CampaignConfig:
-    images = find_images(config.candidates.images, folder)
-    run_directory = expand_path(config.run_directory or f"runs/{config.name}", folder)
-    candidates = config.candidates.model_copy(update={"images": images})
-    return config.model_copy(update={"candidates": candidates, "run_directory": str(run_directory)})
+@contextmanager
+def opened(
+    config: CampaignConfig,
+    progress: Progress | None = None,
+    performance_report: Path | None = None,
+    share: Share = WHOLE,
+) -> Iterator[Campaign]:
+    """Yield a campaign whose run directory is held for this process.
 
-
-def _settle(config: CampaignConfig, directory: RunDirectory) -> CampaignConfig:
-    """Return the configuration with its seed, and store it; a seed drawn at the first start is kept.
+    Parameters
+    ----------
+    config
+        With absolute paths.
+    progress, performance_report
+        As for :func:`run_campaign`.
+    share
+        The part of the shards that this process labels; other processes may hold the others at the same time.
 
     Raises
     ------
-    CampaignError
-        If the run directory holds a campaign whose structures or labels differ.
+    InvalidInput, CampaignError
+        As by :func:`run_campaign`.
     """
-    stored = load_config(directory.config) if directory.config.exists() else None
-    if config.seed is None:
-        config = config.model_copy(update={"seed": stored.seed if stored else secrets.randbits(48)})
-    if stored and _identity(stored) != _identity(config):
-        raise CampaignError(
-            f"{directory.path} holds another campaign (its structures, seed or conductivities differ); "
-            "choose another run_directory, or remove this one."
-        )
-    save_config(config, directory.config)
-    return config
+    directory = RunDirectory(Path(config.run_directory or ""))
+    directory.create()
+    with directory.locked(share.name), ExitStack() as resources:
+        config = settle(config, directory, store=share == WHOLE)
+        yield Campaign(config, directory, progress or SilentProgress(), resources, performance_report, share)
 
 
-def _identity(config: CampaignConfig) -> str:
-    """Return what the labels depend on; everything else may change between starts."""
-    data = config.model_dump(mode="json", include={"seed", "structure", "families", "transport", "label"})
-    data["label"].pop("samples")  # more samples of the same stream are welcome
-    return json.dumps(data, sort_keys=True)
-
-
-class _Steps:
+class Campaign:
     """The steps of one campaign; what they share is prepared, and so checked, before the first one runs."""
 
     def __init__(
-        self, config: CampaignConfig, directory: RunDirectory, progress: Progress, resources: ExitStack
+        self,
+        config: CampaignConfig,
+        directory: RunDirectory,
+        progress: Progress,
+        resources: ExitStack,
+        performance_report: Path | None = None,
+        share: Share = WHOLE,
     ) -> None:
-        self.config, self.directory, self.progress, self.resources = config, directory, progress, resources
+        self.share = share
+        self.config, self.directory, self.progress = config, directory, progress
+        self.monitor = Monitor(directory.log, directory.status_of(share.name), share.name)
         self.seed = config.seed or 0
         self.transport = config.transport.transport()
         self.settings = LabelSettings(axes=(config.label.axis,), rtol=config.label.rtol)
@@ -129,16 +121,27 @@ class _Steps:
         self.candidates = Candidates(
             design=self._design("candidates"), samples=config.candidates.samples, crops=crops, files=files
         )
-        # Two tasks for each worker, running and next, keep all of them busy.
-        self.engine = Engine(
-            functools.cache(self._start_cluster), 2 * worker_count(config.cluster), 60 * config.cluster.stall_minutes
+        cluster = config.cluster
+        connection = Connection(
+            lambda: open_cluster(cluster, directory.path, config.name, performance_report), self.monitor
         )
+        resources.callback(connection.close)
+        no_worker = 60 * cluster.job.queue_minutes if cluster.batch else NO_WORKER_SECONDS
+        self.engine = Engine(connection, Patience(60 * cluster.stall_minutes, no_worker))
+
+    def finish(self) -> CampaignResults:
+        """Take every step."""
+        dataset = self.label()
+        evaluation = self.train(dataset)
+        ranked = self.screen()
+        return self.report(dataset, evaluation, ranked, self.verify(ranked))
 
     def label(self) -> Dataset:
         """Solve the training structures."""
-        recipes = list(self.training_design.recipes(0, self.config.label.samples))
-        with self.timed("label"):
-            return self._label("Solving structures", recipes, self.directory.dataset)
+        samples = self.config.label.samples
+        with self.timed("label", samples):
+            recipes = self.training_design.recipes(0, samples)
+            return self._label("Solving structures", recipes, samples, self.directory.dataset)
 
     def train(self, dataset: Dataset) -> dict[str, Any]:
         """Train the surrogate and return its errors on held-out structures."""
@@ -154,8 +157,9 @@ class _Steps:
             checkpoint=self.directory.surrogate,
             key=self._screening_key(),
         )
-        with self.timed("screen"), self.progress.bar("Screening candidates", len(self.candidates)) as bar:
-            predictions = screen(self.engine, screening, self.directory.screening, bar)
+        total, folder = len(self.candidates), self.directory.screening
+        with self.timed("screen", total), self.progress.bar("Screening candidates", total) as bar:
+            predictions = screen(self.engine, screening, folder, self.directory.marks, bar, self.monitor)
             ranked = rank(predictions, self.config.screen.objective, self.config.screen.constraints)
             write_ranking(ranked, self.directory.ranking)
         return ranked
@@ -164,37 +168,54 @@ class _Steps:
         """Solve the best candidates and some random ones."""
         groups = choose(ranked, self.config.screen.verify_top, self.config.screen.verify_random, self.seed)
         recipes = [self.candidates.recipes(i, i + 1)[0] for i in sorted(groups)]
-        with self.timed("verify"):
-            dataset = self._label("Verifying winners", recipes, self.directory.verification)
+        with self.timed("verify", len(recipes)):
+            dataset = self._label("Verifying winners", recipes, len(recipes), self.directory.verification)
         verification = compare(ranked, groups, dataset, self.transport.name, self.config.label.axis)
         write_verified(verification, self.directory.verified)
         return verification
 
+    def report(
+        self, dataset: Dataset, evaluation: dict[str, Any], ranked: Sequence[Prediction], verification: Verification
+    ) -> CampaignResults:
+        """Write the report."""
+        from .report import write_report
+
+        results = CampaignResults(self.config, self.directory, dataset, evaluation, tuple(ranked), verification)
+        with self.timed("report"), self.progress.bar("Writing the report", 1) as bar:
+            write_report(results)
+            bar.advance()
+        return results
+
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
+    def timed(self, stage: str, total: int = 0) -> Iterator[None]:
         """Add the time spent in the context to the run's timings, also when it is interrupted."""
         began = time.perf_counter()
+        self.monitor.begin(stage, total)
         try:
             yield
         finally:
-            self.directory.add_seconds(stage, time.perf_counter() - began)
-
-    def _start_cluster(self) -> Client:
-        return self.resources.enter_context(local_cluster(self.config.cluster))
+            self.monitor.end(stage, time.perf_counter() - began)
+            if self.share == WHOLE:
+                self.directory.add_seconds(stage, time.perf_counter() - began)
 
     def _design(self, stream: str) -> DesignOfExperiments:
         return design_of(self.config, self.seed, stream)
 
-    def _label(self, title: str, recipes: Sequence[Recipe], folder: Path) -> Dataset:
+    def _label(self, title: str, recipes: Iterable[Recipe], total: int, folder: Path) -> Dataset:
+        cluster, shape = self.config.cluster, self.config.structure.shape
         plan = ShardPlan(
             folder=folder,
+            marks=self.directory.marks,
             transports=(self.transport,),
             settings=self.settings,
             files=self.candidates.files,
-            samples_per_shard=self.config.cluster.samples_per_shard,
+            # The same in every share, whatever machine it is on.
+            samples_per_shard=cluster.samples_per_shard
+            or shard_size(shape, total, self.share.count if self.share.name else worker_count(cluster)),
+            share=self.share,
         )
-        with self.progress.bar(title, len(recipes)) as bar:
-            return label_recipes(self.engine, recipes, plan, bar)
+        with self.progress.bar(title, total) as bar:
+            return label_recipes(self.engine, recipes, plan, bar, self.monitor)
 
     def _screening_key(self) -> str:
         """Return a digest of what predictions depend on: the surrogate's bytes and everything that names candidates."""

@@ -9,27 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ..datasets import InvalidInput, Transport
+from .cluster_config import ClusterConfig
+from .config_block import Block as _Block
+from .config_block import Positive
+from .config_override import override
 
 if TYPE_CHECKING:
     from ..surrogate import TrainingConfig
 
 __all__ = ["CampaignConfig", "expand_path", "load_config", "save_config"]
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,63}$")]
 Edge = Annotated[int, Field(ge=8, le=1024)]
 Axis = Literal[0, 1, 2]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 MAX_FILE_BYTES = 1_000_000
+MAX_DEPTH = 50
 MAX_VOXELS = 512**3
-
-
-class _Block(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class StructureConfig(_Block):
@@ -206,15 +206,6 @@ class ScreenConfig(_Block):
         return self
 
 
-class ClusterConfig(_Block):
-    """The workers on this machine."""
-
-    workers: Annotated[int, Field(ge=1, le=1024)] | None = None
-    memory_limit_GB: Positive = 4.0  # noqa: N815
-    samples_per_shard: Annotated[int, Field(ge=1, le=64)] = 16
-    stall_minutes: Positive = 10.0
-
-
 class CampaignConfig(_Block):
     """One campaign, complete: what is generated, labelled, learned, screened and verified."""
 
@@ -239,8 +230,15 @@ class CampaignConfig(_Block):
         return self
 
 
-def load_config(path: Path) -> CampaignConfig:
+def load_config(path: Path, overrides: Sequence[str] = ()) -> CampaignConfig:
     """Return the configuration in a YAML file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    overrides
+        ``field.field=value`` each, as by ``--set``; the value is YAML.
 
     Raises
     ------
@@ -248,19 +246,29 @@ def load_config(path: Path) -> CampaignConfig:
         With one sentence that names the file, the line, the field and the cure.
     """
     text = _read_text(path)
+    _check_depth(text, path)
     try:
-        data = yaml.safe_load(text)
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        _check_tree(tree)
+        data = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
-        raise InvalidInput(f"{path}{line}: this is not valid YAML ({getattr(error, 'problem', error)}).") from error
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise InvalidInput(f"{path}{line}: this is not valid YAML ({problem.rstrip('.')}).") from error
     if not isinstance(data, dict):
         raise InvalidInput(f"{path}: a campaign is a list of 'field: value' lines; start from 'ionscreen init'.")
+    places = [override(data, text) for text in overrides]
     try:
         return CampaignConfig.model_validate(data)
-    except ValidationError as error:
+    except (ValidationError, RecursionError) as error:
+        if isinstance(error, RecursionError):
+            raise InvalidInput(f"{path}: it is nested too deeply for a campaign.") from error
         first = error.errors(include_url=False)[0]
+        steps = [str(step) for step in first["loc"]]
+        for place in places:
+            if place[: len(steps)] == steps[: len(place)]:
+                raise InvalidInput(f"--set {'.'.join(place)}: {_sentence(first)}") from error
         line = f", line {_line_of(tree, first['loc'])}" if tree else ""
         raise InvalidInput(f"{path}{line}: {_sentence(first)}") from error
 
@@ -302,6 +310,30 @@ def _read_text(path: Path) -> str:
             raise
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InvalidInput(f"{path}: cannot be read as a campaign ({reason}); 'ionscreen init' writes one.") from error
+
+
+def _check_depth(text: str, path: Path) -> None:
+    """Refuse thousands of open brackets, over which the YAML parser takes quadratic time."""
+    depth = 0
+    for character in text:
+        depth += (character in "[{") - (character in "]}")
+        if depth > MAX_DEPTH:
+            raise InvalidInput(f"{path}: it is nested too deeply for a campaign; close its brackets.")
+
+
+def _check_tree(tree: yaml.Node | None) -> None:
+    """Refuse what grows when it is read: an alias repeats all that its anchor holds."""
+    seen: set[int] = set()
+    todo = [tree] if tree else []
+    while todo:
+        node = todo.pop()
+        if id(node) in seen:
+            raise ValueError("anchors and aliases are not allowed; write the values out")
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            todo.extend(part for pair in node.value for part in pair)
+        elif isinstance(node, yaml.SequenceNode):
+            todo.extend(node.value)
 
 
 def _line_of(node: yaml.Node, location: Sequence[int | str]) -> int:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..datasets import CampaignError
+from .connection import Connection, cancellations, connection_errors
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Future
 
-__all__ = ["Engine", "Finished"]
+__all__ = ["Engine", "Finished", "Patience"]
 
 T = TypeVar("T")
+
+POLL_SECONDS = 1.0
+FETCH_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -36,27 +43,46 @@ class Finished(Generic[T]):
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How long to wait before the cluster is rebuilt, and how often that is tried.
+
+    Parameters
+    ----------
+    stall_seconds
+        Without any task finishing, while there are workers.
+    no_worker_seconds
+        Without any worker; a batch system's queue may be long.
+    rebuilds
+        In a row, without a task finishing in between.
+    """
+
+    stall_seconds: float = 600
+    no_worker_seconds: float = 120
+    rebuilds: int = 2
+
+
+@dataclass(frozen=True)
 class Engine:
     """Where tasks run.
 
     Parameters
     ----------
-    client
-        Returns the client of a cluster; called when there is a first task, so that a campaign with nothing left to do
-        starts no worker.
-    window
-        How many tasks may be waiting or running at a time: a campaign of a million samples then needs no more memory
-        in the driver than a small one.
-    stall_seconds
-        How long to wait for any task to finish.
+    connection
+        The cluster; started when there is a first task, so that a campaign with nothing left to do starts no worker.
+    patience
+        When the cluster counts as hanging.
     """
 
-    client: Callable[[], Client]
-    window: int
-    stall_seconds: float
+    connection: Connection
+    patience: Patience = field(default_factory=Patience)
 
-    def run(self, function: Callable[[T], Any], tasks: Iterable[T]) -> Iterator[Finished[T]]:
+    def run(
+        self, function: Callable[[T], Any], tasks: Iterable[T], again: deque[T] | None = None
+    ) -> Iterator[Finished[T]]:
         """Yield the tasks as they finish.
+
+        Never are more tasks under way than the workers need, so that a campaign of a million samples needs no more
+        memory here than a small one.
 
         Parameters
         ----------
@@ -65,30 +91,101 @@ class Engine:
             return a receipt, not volumes.
         tasks
             Arguments; read only as fast as they are computed.
+        again
+            Tasks that come first; whoever takes the finished ones may add to it.
 
         Raises
         ------
         CampaignError
-            If nothing finishes within `stall_seconds`.
+            If nothing finishes any more, and rebuilding the cluster does not help.
         """
-        from distributed import wait
+        yield from _Run(self, function, iter(tasks), deque() if again is None else again).finished()
 
-        waiting = iter(tasks)
-        running: dict[Any, T] = {}
-        while True:
-            for task in waiting:
-                running[self.client().submit(function, task, pure=False)] = task
-                if len(running) >= self.window:
-                    break
-            if not running:
-                return
+
+class _Run(Generic[T]):
+    """One call of :meth:`Engine.run`."""
+
+    def __init__(self, engine: Engine, function: Callable[[T], Any], tasks: Iterator[T], again: deque[T]) -> None:
+        self.engine, self.function, self.tasks, self.again = engine, function, tasks, again
+        self.running: dict[Future, T] = {}
+        self.ended: SimpleQueue[Future] = SimpleQueue()
+        self.rebuilds = 0
+        self.progress = self.worker_seen = time.monotonic()
+
+    def finished(self) -> Iterator[Finished[T]]:
+        while self._fill():
+            end = self._next()
+            if end is not None:
+                self.rebuilds, self.progress = 0, time.monotonic()
+                yield end
+            if self.running:
+                self._watch()
+
+    def _fill(self) -> bool:
+        """Submit until the window is full; return whether anything is under way."""
+        while not self.running or len(self.running) < self.engine.connection.window():
+            if not self.again:
+                self.again.extend(task for task in [next(self.tasks, None)] if task is not None)
+            if not self.again:
+                break
+            task = self.again.popleft()
             try:
-                done, _ = wait(list(running), timeout=self.stall_seconds, return_when="FIRST_COMPLETED")
-            except TimeoutError as error:
-                raise CampaignError(
-                    f"No task finished within {self.stall_seconds / 60:g} minutes; everything finished so far is "
-                    "kept. Run the same command again to resume."
-                ) from error
-            for future in done:
-                failure = future.exception()
-                yield Finished(running.pop(future), None if failure else future.result(), failure)
+                future = self.engine.connection.client().submit(self.function, task, pure=False)
+            except connection_errors() as error:
+                self.again.appendleft(task)
+                self._rebuild(f"the scheduler does not answer ({error})")
+                continue
+            self.running[future] = task
+            future.add_done_callback(self.ended.put)
+        return bool(self.running)
+
+    def _next(self) -> Finished[T] | None:
+        """Return a task that ended, None if none did for a second or the cluster had to be rebuilt."""
+        try:
+            future = self.ended.get(timeout=POLL_SECONDS)
+        except Empty:
+            return None
+        if future not in self.running:  # of a cluster that is gone
+            return None
+        try:
+            failure = future.exception(timeout=FETCH_SECONDS)
+            result = None if failure else future.result(timeout=FETCH_SECONDS)
+        except connection_errors() as error:
+            self._rebuild(f"a result cannot be fetched ({type(error).__name__})")
+            return None
+        task = self.running.pop(future)
+        if failure is not None and isinstance(failure, cancellations()):
+            # The scheduler has forgotten it; it may be another one under the old address.
+            self.again.append(task)
+            return None
+        return Finished(task, result, failure)
+
+    def _watch(self) -> None:
+        """Rebuild the cluster if it hangs."""
+        now, patience = time.monotonic(), self.engine.patience
+        try:
+            workers = self.engine.connection.check()
+        except connection_errors() as error:
+            self._rebuild(f"the scheduler does not answer ({error})")
+            return
+        if workers:
+            self.worker_seen = now
+            if now - self.progress > patience.stall_seconds:
+                self._rebuild(f"no task finished within {patience.stall_seconds / 60:g} minutes")
+        else:
+            # Waiting for workers is not a stall of theirs.
+            self.progress = now
+            if now - self.worker_seen > patience.no_worker_seconds:
+                self._rebuild(f"there was no worker for {patience.no_worker_seconds / 60:g} minutes")
+
+    def _rebuild(self, reason: str) -> None:
+        if self.rebuilds >= self.engine.patience.rebuilds:
+            raise CampaignError(
+                f"The cluster cannot go on: {reason}, also after it was rebuilt {self.rebuilds} times. Everything "
+                "finished so far is kept; run the same command again to resume."
+            )
+        self.rebuilds += 1
+        self.again.extend(self.running.values())
+        self.running.clear()
+        self.engine.connection.rebuild(reason)
+        self.progress = self.worker_seen = time.monotonic()

@@ -64,6 +64,7 @@ class TerminalProgress:
             rich_progress.BarColumn(bar_width=30),
             rich_progress.MofNCompleteColumn(),
             rich_progress.TimeElapsedColumn(),
+            rich_progress.TimeRemainingColumn(compact=True),
             rich_progress.TextColumn("{task.fields[note]}", style="dim"),
         )
         with rich_progress.Progress(*columns, console=self._console) as shown:

@@ -49,7 +49,7 @@ def rank(
     sign = -1.0 if objective == "maximise" else 1.0
 
     def merit(prediction: Prediction) -> tuple[int, float, str]:
-        classes = (Status.OK, Status.NON_PERCOLATING, Status.INVALID_STRUCTURE)
+        classes = (Status.OK, Status.NON_PERCOLATING, Status.INVALID_STRUCTURE, Status.WORKER_LOST)
         sigma = math.inf if prediction.sigma is None else sign * prediction.sigma
         return classes.index(prediction.status), sigma, prediction.id
 

@@ -86,6 +86,29 @@ class RunDirectory:
         return self.path / "timings.json"
 
     @property
+    def log(self) -> Path:
+        """What happened, a line of JSON for each event."""
+        return self.path / "log.jsonl"
+
+    def status_of(self, share: str = "") -> Path:
+        """How far the running driver is, or the process with this share of the labels."""
+        return self.path / (f"status-{share}.json" if share else "status.json")
+
+    def statuses(self) -> list[Path]:
+        """Return the states of all processes."""
+        return sorted(self.path.glob("status*.json"))
+
+    @property
+    def jobs(self) -> Path:
+        """Scripts and logs of batch jobs."""
+        return self.path / "jobs"
+
+    @property
+    def marks(self) -> Path:
+        """Where workers say which sample they are at."""
+        return self.path / "marks"
+
+    @property
     def report(self) -> Path:
         """The report."""
         return self.path / "report.html"
@@ -98,16 +121,22 @@ class RunDirectory:
             raise CampaignError(f"{self.path}: cannot be used as a run directory ({error.strerror}).") from error
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder for one driver.
+    def locked(self, share: str = "") -> Iterator[None]:
+        """Hold the folder for one driver, or one part of its labels for one process.
+
+        Parameters
+        ----------
+        share
+            Name of the part; empty for the driver.
 
         Raises
         ------
         CampaignError
             If another driver holds it; the sentence names its process.
         """
-        owner = self.path / "driver.json"
-        lock = FileLock(self.path / ".lock")
+        suffix = f"-{share}" if share else ""
+        owner = self.path / f"driver{suffix}.json"
+        lock = FileLock(self.path / f".lock{suffix}")
         try:
             lock.acquire(timeout=0)
         except Timeout as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ import numpy as np
 from ..datasets import InvalidInput, Microstructure, Recipe, Status, Transport
 from ..datasets.durable_file import write_durably
 from ..pipeline.generation import generate
+from .batches import WHOLE, Batch, BatchResult, Lost, Mark, run_batches
 from .candidates import Candidates
 from .execution import Engine
+from .monitor import Monitor
 from .progress import Bar
 from .run_directory import read_json
 
@@ -41,9 +44,9 @@ class Prediction:
     parameters, fractions
         Of its recipe; volume fractions that were achieved.
     status
-        OK, NON_PERCOLATING (sigma is exactly 0, no guess) or INVALID_STRUCTURE.
+        OK, NON_PERCOLATING (sigma is exactly 0, no guess), INVALID_STRUCTURE or WORKER_LOST.
     sigma, low, high
-        Predicted conductivity and its 90 % interval, S/m; None for an invalid structure.
+        Predicted conductivity and its 90 % interval, S/m; None for an invalid structure and a lost worker.
     """
 
     index: int
@@ -80,10 +83,12 @@ class Screening:
     key: str
 
 
-def screen(engine: Engine, screening: Screening, folder: Path, bar: Bar) -> list[Prediction]:
+def screen(
+    engine: Engine, screening: Screening, folder: Path, marks: Path, bar: Bar, monitor: Monitor | None = None
+) -> list[Prediction]:
     """Return the prediction of every candidate, in the order of the candidates.
 
-    Predictions are stored in `folder`, a file for each block; blocks that are there are not computed again.
+    Predictions are stored in `folder`, a file for each block; candidates that are there are not computed again.
 
     Parameters
     ----------
@@ -93,44 +98,77 @@ def screen(engine: Engine, screening: Screening, folder: Path, bar: Bar) -> list
         What to predict.
     folder
         Where predictions are kept.
+    marks
+        Where workers say which candidate they are at.
     bar
         Advanced by one for each candidate.
+    monitor
+        Told of each block and each loss.
     """
+    monitor = monitor or Monitor()
     folder.mkdir(exist_ok=True, mode=0o700)
-    blocks = screening.candidates.blocks(BLOCK)
-    missing = [block for block in blocks if _read_block(folder, screening.key, block) is None]
-    bar.advance(len(screening.candidates) - sum(stop - start for start, stop in missing))
-    for end in engine.run(functools.partial(_screen_block, screening), missing):
-        if end.error is not None:
-            raise end.error
-        content = {"key": screening.key, "predictions": [asdict(p) for p in end.result]}
-        write_durably(_block_file(folder, end.task), json.dumps(content).encode())
-        bar.advance(len(end.result))
-    return [prediction for block in blocks for prediction in _read_block(folder, screening.key, block) or []]
+    found = _read_predictions(folder, screening.key)
+    wanted = (tuple(i for i in range(*block) if i not in found) for block in screening.candidates.blocks(BLOCK))
+    monitor.present(len(found))
+    bar.advance(len(found))
+    batches = [Batch(indices) for indices in wanted if indices]
+    for end in run_batches(engine, functools.partial(_screen_block, screening), batches, marks):
+        if isinstance(end, Lost):
+            predictions = [_lost(screening, end)]
+            monitor.lost(predictions[0].id, end.sentence or Status.WORKER_LOST.sentence)
+        else:
+            predictions, seconds = end.receipt
+            monitor.finished(len(predictions), seconds)
+        _write_predictions(folder, screening.key, predictions)
+        found.update((p.index, p) for p in predictions)
+        bar.advance(len(predictions))
+    return [found[index] for index in range(len(screening.candidates))]
 
 
-def _block_file(folder: Path, block: tuple[int, int]) -> Path:
-    return folder / f"{block[0]:08d}-{block[1]:08d}.json"
+def _read_predictions(folder: Path, key: str) -> dict[int, Prediction]:
+    found = {}
+    for path in sorted(folder.glob("[0-9]*.json")):
+        content = read_json(path)
+        if isinstance(content, dict) and content.get("key") == key:
+            for row in content["predictions"]:
+                found[row["index"]] = Prediction(**{**row, "status": Status(row["status"])})
+    return found
 
 
-def _read_block(folder: Path, key: str, block: tuple[int, int]) -> list[Prediction] | None:
-    content = read_json(_block_file(folder, block))
-    if not isinstance(content, dict) or content.get("key") != key:
-        return None
-    return [Prediction(**{**row, "status": Status(row["status"])}) for row in content["predictions"]]
+def _write_predictions(folder: Path, key: str, predictions: Sequence[Prediction]) -> None:
+    name = f"{predictions[0].index:08d}-{predictions[-1].index:08d}.json"
+    content = {"key": key, "predictions": [asdict(p) for p in predictions]}
+    write_durably(folder / name, json.dumps(content).encode())
 
 
-def _screen_block(screening: Screening, block: tuple[int, int]) -> list[Prediction]:
-    """Run on a worker."""
-    recipes = screening.candidates.recipes(*block)
-    return list(_predict(screening, range(*block), recipes))
+def _lost(screening: Screening, lost: Lost[int]) -> Prediction:
+    """Return what is said of a candidate that no worker could predict."""
+    recipe = screening.candidates.recipes(lost.item, lost.item + 1)[0]
+    named = (lost.item, recipe.id, recipe.family, dict(recipe.parameters))
+    return Prediction(*named, {}, Status.WORKER_LOST, None, None, None)
 
 
-def _predict(screening: Screening, indices: Sequence[int], recipes: Sequence[Recipe]) -> Iterator[Prediction]:
+def _screen_block(screening: Screening, indices: Sequence[int], mark: Mark) -> BatchResult:
+    """Run on a worker; the receipt is the predictions and the time they took."""
+    began = time.perf_counter()
+    first, last = indices[0], indices[-1]
+    block = screening.candidates.recipes(first, last + 1)
+    recipes = [block[i - first] for i in indices]
+    predictions = list(_predict(screening, indices, recipes, mark))
+    return BatchResult((predictions, time.perf_counter() - began))
+
+
+def _predict(
+    screening: Screening, indices: Sequence[int], recipes: Sequence[Recipe], mark: Mark
+) -> Iterator[Prediction]:
     from ..pipeline.percolation import percolating
     from ..surrogate.encoding import encode
 
-    structures = [_generate(recipe, screening) for recipe in recipes]
+    structures = []
+    for place, recipe in enumerate(recipes):
+        mark.begin(place)
+        structures.append(_generate(recipe, screening))
+    mark.begin(WHOLE)
     fields: dict[int, Any] = {}
     for place, structure in enumerate(structures):
         if structure is None:

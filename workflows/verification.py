@@ -98,7 +98,7 @@ def choose(ranked: Sequence[Prediction], top: int, random: int, seed: int) -> di
     seed
         Of the draw.
     """
-    valid = [p for p in ranked if p.status != Status.INVALID_STRUCTURE]
+    valid = [p for p in ranked if p.sigma is not None]
     chosen = {p.index: "top" for p in valid[:top] if p.status == Status.OK}
     rest = np.array([p.index for p in valid if p.index not in chosen], dtype=np.int64)
     drawn = np.random.default_rng(seed).choice(rest, size=min(random, rest.size), replace=False)

@@ -92,7 +92,7 @@ def test_running_again_computes_nothing(small_run: CampaignResults, monkeypatch:
     def forbidden(*_: object) -> None:
         raise AssertionError("a cluster was started although nothing was left to do")
 
-    monkeypatch.setattr("ionscreen.workflows.campaign.local_cluster", forbidden)
+    monkeypatch.setattr("ionscreen.workflows.campaign.open_cluster", forbidden)
     monkeypatch.setattr("ionscreen.surrogate.train", forbidden)
     again = run_campaign(load_config(small_run.directory.config), small_run.directory.path)
     assert again.ranked == small_run.ranked

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from .options import PLACE, SET
+
 __all__ = ["train"]
 
 
 def train(
-    campaign: Annotated[Path, typer.Argument(help="The campaign's YAML file.", show_default=False)],
+    campaign: PLACE,
     export_config: Annotated[
         Path | None,
         typer.Option(
@@ -20,15 +22,17 @@ def train(
             show_default=False,
         ),
     ] = None,
+    settings: SET = None,
 ) -> None:
     """Train the surrogate on the structures that the campaign has labelled."""
     from rich.console import Console
 
-    from ..config import load_config
     from ..progress import TerminalProgress
+    from ..resolution import load_campaign
     from ..training_step import export_training, train_only
 
-    config, folder = load_config(campaign), campaign.resolve().parent
+    config, directory = load_campaign(campaign, settings or [])
+    folder = directory.path.parent
     if export_config is not None:
         run = export_training(config, folder, export_config)
         typer.echo(f"Wrote {export_config}: {run.dataset} -> {run.output}, device {run.training.device}.")

@@ -1,0 +1,20 @@
+"""What every block of the configuration has in common: unknown fields are refused, nothing can be changed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Block", "Line", "Positive", "Word"]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Both end up in job scripts: a word stands alone there, a line must not begin another one.
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@+-]{0,127}$")]
+Line = Annotated[str, Field(pattern=r"^[^\r\n\x00]{1,1000}$")]
+
+
+class Block(BaseModel):
+    """A block of ``field: value`` lines."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
