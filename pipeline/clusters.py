@@ -15,12 +15,14 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from .kernels import face, serial
+from .kernels import face, serial, threaded
 
 __all__ = ["ClusterCorrection", "thresholds"]
 
 # A gap between conductivities beyond which clusters get their own correction.
 GAP = 20.0
+# Sums over clusters are made in so many shares, each small beside the image.
+PARTS = 4
 
 
 def thresholds(sigma: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -49,9 +51,9 @@ class ClusterCorrection:
 
     def add(self, r: npt.NDArray[Any], z: npt.NDArray[Any]) -> None:
         """Add the correction for the residual r to z, both (nx+2, ny+2, nz+2)."""
-        sums = np.zeros_like(self._inverse)
-        _sum(self._labels, r, sums)
-        _add(self._labels, (sums * self._inverse).astype(z.dtype), z)
+        parts = np.zeros((PARTS, self._inverse.size))
+        _sum(self._labels, r, parts)
+        _add(self._labels, (parts.sum(axis=0) * self._inverse).astype(z.dtype), z)
 
 
 @serial
@@ -75,15 +77,18 @@ def _surfaces(labels, operator, plates, surface):  # type: ignore[no-untyped-def
     surface[0] = 0
 
 
-@serial
-def _sum(labels, r, sums):  # type: ignore[no-untyped-def]
-    for i in range(labels.shape[0]):
-        for j in range(labels.shape[1]):
-            for k in range(labels.shape[2]):
-                sums[labels[i, j, k]] += r[i + 1, j + 1, k + 1]
+@threaded
+def _sum(labels, r, parts):  # type: ignore[no-untyped-def]
+    """Sum r over each cluster, in `parts` (parts, clusters): fixed shares of the planes, whatever the threads."""
+    for part in numba.prange(parts.shape[0]):
+        first, end = labels.shape[0] * part // parts.shape[0], labels.shape[0] * (part + 1) // parts.shape[0]
+        for i in range(first, end):
+            for j in range(labels.shape[1]):
+                for k in range(labels.shape[2]):
+                    parts[part, labels[i, j, k]] += r[i + 1, j + 1, k + 1]
 
 
-@numba.njit(cache=True, parallel=True)
+@threaded
 def _add(labels, corrections, z):  # type: ignore[no-untyped-def]
     for i in numba.prange(labels.shape[0]):
         for j in range(labels.shape[1]):

@@ -104,8 +104,9 @@ def solve(
             break
         kernels.direction(real(rho / rho_before if rho_before else 0.0), z, p)
         kernels.wrap(p, problem.periodic, np.zeros(3))
-        alpha = rho / kernels.curvature(operator, p)
-        kernels.update(operator, real(alpha), p, x, r)
+        # z has done its part and takes A p.
+        alpha = rho / kernels.curvature(operator, p, z)
+        kernels.update(real(alpha), p, z, x, r)
         rho_before = rho
         decrements.append(alpha * rho)
         energy -= alpha * rho

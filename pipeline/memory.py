@@ -37,8 +37,8 @@ def bytes_per_voxel(task: Any) -> float:
     alike = conducting.size <= 1 and not contacts
     real = 4 if single_precision(task) else 8
     # Potential, residual, direction, preconditioned residual, 1/diagonal, and coarse levels: together a seventh of a
-    # finest one with three conductances, 1/diagonal, potential and right-hand side.
-    held = (5 + 6 / 7) * real
+    # finest one with three conductances, 1/diagonal, checkerboard, potential and right-hand side.
+    held = (5 + 7 / 7) * real
     held += 5  # bytes: what conducts, what percolates, materials in two orders
     periodic = task.boundary == "periodic"
     if not alike:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
-from . import coarsening, kernels
+from . import coarsening, kernels, smoothing
 from .clusters import ClusterCorrection
 from .problem import Problem
 
@@ -40,7 +41,7 @@ class Multigrid:
         cells = np.prod(self._sizes + 2, axis=1)
         self._offsets = np.concatenate([[0], np.cumsum(cells)[:-1]])
         self._g = np.zeros((3, int(cells.sum())), dtype=dtype)
-        self._inverses, self._x, self._b = (np.zeros(int(cells.sum()), dtype=dtype) for _ in range(3))
+        self._inverses, self._colours, self._x, self._b = (np.zeros(int(cells.sum()), dtype=dtype) for _ in range(4))
         self._visits = np.where(np.arange(len(self._sizes)) < UPPER_LEVELS - 1, 2, 1)
         self._first_visits: tuple[bool, ...] = (True, False)
         self._build(problem)
@@ -52,6 +53,7 @@ class Multigrid:
             here = self._level_operator(level)
             coarse_plates = np.zeros((2, size[1] + 2, size[2] + 2), dtype=problem.dtype)
             coarsening.galerkin(finer, plates, self._factors[level], here[:3], coarse_plates)
+            kernels.checkerboard(size[1], size[2], here[5])
             coarsening.invert(here, coarse_plates, here[4])
             finer, plates = here, coarse_plates
         matrix = coarsening.dense(finer, self._periodic)
@@ -59,9 +61,18 @@ class Multigrid:
         inverse = np.linalg.pinv(matrix, 1e-7, hermitian=True) if self._periodic[0] else np.linalg.inv(matrix)
         self._bottom = inverse.astype(problem.dtype)
 
+    @property
+    def _levels(self) -> tuple[Any, ...]:
+        """What :func:`~ionscreen.pipeline.coarsening.cycle` wants."""
+        operators = self._g, self._inverses, self._colours, self._operator[3]
+        vectors = self._x, self._b, self._bottom, self._periodic, self._visits, numba.get_num_threads()
+        return self._offsets, self._sizes, self._factors[1:], *operators, *vectors
+
     def _level_operator(self, level: int) -> Any:
         weights = self._operator[3]
-        return coarsening.operator_of(self._g, self._inverses, weights, self._offsets, self._sizes, level)
+        return coarsening.operator_of(
+            self._g, self._inverses, self._colours, weights, self._offsets, self._sizes, level
+        )
 
     def retreat(self) -> bool:
         """Change to V-cycles; return whether that changed anything.
@@ -76,14 +87,12 @@ class Multigrid:
 
     def apply(self, r: npt.NDArray[Any], z: npt.NDArray[Any]) -> None:
         """Overwrite z, (nx+2, ny+2, nz+2), with one cycle's approximation of A⁻¹ r."""
-        coarsening.smooth_before(self._operator, z, r, self._periodic, True)
         coarse_x, coarse_b = (coarsening.view(v, self._offsets, self._sizes, 0) for v in (self._x, self._b))
-        kernels.restrict(self._operator, z, r, coarse_b, self._factors[0])
-        flat = (self._offsets, self._sizes, self._factors[1:], self._g, self._inverses, self._operator[3])
+        factors, levels, threads = self._factors[0], self._levels, numba.get_num_threads()
+        smoothing.smooth(self._operator, z, r, coarse_b, factors, self._periodic, smoothing.BEFORE_FRESH, threads)
         for fresh in self._first_visits:
-            coarsening.cycle(0, fresh, *flat, self._x, self._b, self._bottom, self._periodic, self._visits)
-        kernels.prolong(self._operator[4], z, coarse_x, self._factors[0])
-        coarsening.smooth_after(self._operator, z, r, self._periodic)
+            coarsening.cycle(0, fresh, levels)
+        smoothing.smooth(self._operator, z, r, coarse_x, factors, self._periodic, smoothing.AFTER, threads)
         for correction in self._corrections:
             correction.add(r, z)
 

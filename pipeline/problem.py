@@ -22,7 +22,7 @@ class Problem:
     Parameters
     ----------
     operator
-        ``(gx, gy, gz, weights, inverse)``, see :mod:`~ionscreen.pipeline.kernels`.
+        ``(gx, gy, gz, weights, inverse, colours)``, see :mod:`~ionscreen.pipeline.kernels`.
     plates
         (2, ny+2, nz+2): conductance from a voxel centre to the plate at either end of axis 0.
     periodic
@@ -118,19 +118,21 @@ def assemble(
     padded = _padded(materials, periodic)
     plates = _plates(padded, sigma, dtype) * (not periodic[0])
     inverse = np.zeros(padded.shape, dtype=dtype)
+    colours = np.empty((2, padded[0].size), dtype=dtype)
+    kernels.checkerboard(*materials.shape[1:], colours)
     if contacts is None and np.unique(sigma[sigma > 0]).size == 1 and sigma.size == 2:
         none = np.empty((0, 0, 0), dtype=dtype)
-        operator = (none, none, none, anisotropy.astype(dtype), padded)
+        operator = (none, none, none, anisotropy.astype(dtype), padded, colours)
         coarsening.invert(operator, plates, inverse)
         kernels.wrap(inverse, around, np.zeros(3))
-        return Problem((*operator[:4], inverse), plates, around, anisotropy)
+        return Problem((*operator[:4], inverse, colours), plates, around, anisotropy)
     faces = np.zeros((3, *padded.shape), dtype=dtype)
     table = _table(sigma, size, contacts)
     assembly.fill_faces(padded, table, faces)
     if contacts is not None and contacts.grains is not None:
         grains = _padded(contacts.grains, periodic)
         assembly.add_grain_boundaries(padded, grains, contacts.boundary, anisotropy * size, faces)
-    operator = (*faces, anisotropy.astype(dtype), inverse)
+    operator = (*faces, anisotropy.astype(dtype), inverse, colours)
     coarsening.invert(operator, plates, inverse)
     kernels.wrap(inverse, around, np.zeros(3))
     return Problem(operator, plates, around, anisotropy, _clusters(materials, sigma, periodic, contacts))
