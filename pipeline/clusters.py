@@ -61,19 +61,20 @@ def _surfaces(labels, operator, plates, surface):  # type: ignore[no-untyped-def
     nx, ny, nz = labels.shape
     for i in range(nx):
         for j in range(ny):
-            for k in range(nz):
-                here = labels[i, j, k]
-                for axis in range(3):
-                    ni, nj, nk = (i + (axis == 0)) % nx, (j + (axis == 1)) % ny, (k + (axis == 2)) % nz
-                    beyond = labels[ni, nj, nk]
+            for axis in range(3):
+                # Around the box where it is periodic; elsewhere that face conducts nothing.
+                ni, nj, step = (i + (axis == 0)) % nx, (j + (axis == 1)) % ny, np.int64(axis == 2)
+                for k in range(nz):
+                    nk = k + step if k + step < nz else 0
+                    here, beyond = labels[i, j, k], labels[ni, nj, nk]
                     if here != beyond:
                         g = face(operator, axis, i + 1, j + 1, k + 1)
                         surface[here] += g
                         surface[beyond] += g
-                if i == 0:
-                    surface[here] += plates[0, j + 1, k + 1]
-                if i == nx - 1:
-                    surface[here] += plates[1, j + 1, k + 1]
+    for end in range(2):
+        for j in range(ny):
+            for k in range(nz):
+                surface[labels[(nx - 1) * end, j, k]] += plates[end, j + 1, k + 1]
     surface[0] = 0
 
 
