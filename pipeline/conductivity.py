@@ -100,7 +100,8 @@ def effective_conductivity(
     return_fields
         Whether the result carries potential and current density.
     lower_bound
-        Whether the result carries a bound from below as well as from above; it costs as much as a few iterations.
+        Whether the result carries a bound from below as well as from above; with several conductors it
+        takes up to ten times as long as the solution.
     refine
         2 solves the image a second time with each voxel split in 8: the result is the second one's and says how far
         the finite voxels leave it from the limit of ever finer ones. It takes 8 times the memory, 9 times the time.
