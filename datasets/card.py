@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .dataset import Dataset
+from .dataset_info import info
+from .dataset_split import split
 from .durable_file import write_durably
 from .export_table import Columns, export_table, table
-from .info import info
-from .split import split
 
 __all__ = ["CardSettings", "write_card"]
 

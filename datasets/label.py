@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .transport import Transport
 
-__all__ = ["Label", "Status"]
+__all__ = ["Label", "Status", "relative_to"]
 
 
 class Status(enum.IntEnum):
@@ -91,7 +91,7 @@ class Label:
     @property
     def relative(self) -> npt.NDArray[np.float64]:
         """(3,): M = σ_eff / largest phase conductivity."""
-        return self.sigma / self.transport.sigma_max
+        return relative_to(self.transport.sigma_max, self.sigma)
 
     def counts(self) -> Mapping[Status, int]:
         """Return how many of the three axes have each status."""
@@ -108,3 +108,12 @@ class Label:
             "status": [Status(int(s)).name.lower() for s in self.status],
             "message": self.message,
         }
+
+
+def relative_to(largest: npt.NDArray[np.float64] | float, sigma: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return M = σ_eff / largest phase conductivity.
+
+    A file may hold any σ, even one that no such conductor can have: `verify` says so, reading does not fail.
+    """
+    with np.errstate(over="ignore"):
+        return np.asarray(sigma / largest)

@@ -9,7 +9,7 @@ from typing import Any, Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .label import Label
+from .label import Label, relative_to
 from .sample import Sample
 
 __all__ = ["LabelTable"]
@@ -61,7 +61,7 @@ class LabelTable:
         return {
             "id": np.array([ids[row] for row in rows], dtype="U32"),
             "family": np.array([self.families[row] for row in rows], dtype=str),
-            "relative": numbers["sigma"] / records["largest"][:, None],
+            "relative": relative_to(records["largest"][:, None], numbers["sigma"]),
             **numbers,
         }
 

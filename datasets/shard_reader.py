@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .durable_file import disk_errors
 from .errors import DatasetError
 from .fields import TRANSPORTS
-from .label import Label
+from .label import Label, relative_to
 from .manifest import SHARD_FOLDER, ManifestEntry, shard_name
 from .microstructure import Microstructure
 from .recipe import Recipe
@@ -274,7 +274,7 @@ def read_labels(file: h5py.File, transport: str) -> dict[str, npt.NDArray[Any]]:
     return {
         "id": file["id"][:][rows].astype(str),
         "family": np.array([str(json.loads(text)["family"]) for text in file["recipe"][:][rows]], dtype=str),
-        "relative": numbers["sigma"] / largest[:, None],
+        "relative": relative_to(largest[:, None], numbers["sigma"]),
         **numbers,
     }
 

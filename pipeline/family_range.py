@@ -92,6 +92,8 @@ class FamilyRange:
         for name, (low, high) in self.ranges().items():
             if not low <= high:
                 self._refuse(f"{name} goes from {low:g} to {high:g}; put the lower first.")
+            if not math.isfinite(high - low):
+                self._refuse(f"{name} goes from {low:g} to {high:g}; give finite numbers.")
         for name, choice in self.parameters.items():
             if isinstance(choice, Values) and not choice.values:
                 self._refuse(f"{name} has an empty list of values; give at least one.")
