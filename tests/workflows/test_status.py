@@ -13,6 +13,8 @@ from ionscreen.workflows.results import CampaignResults
 from ionscreen.workflows.run_directory import RunDirectory
 from ionscreen.workflows.status import read_status
 
+from .conftest import write_small_campaign
+
 
 def test_a_finished_campaign_says_so(small_run: CampaignResults, capsys: pytest.CaptureFixture[str]) -> None:
     place = small_run.directory.path
@@ -98,3 +100,17 @@ def test_shares_are_counted_together(small_run: CampaignResults, tmp_path: Path)
 def test_what_is_no_run_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["status", str(tmp_path)]) == 1
     assert "no run directory" in " ".join(capfd.readouterr().err.split())
+
+
+@pytest.mark.slow
+def test_a_plan_says_what_the_campaign_will_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_small_campaign(tmp_path, label={"samples": 9600})
+    assert run(["run", str(path), "--plan", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["workers"] == 2
+    sample = plan["sample_seconds"][0]
+    assert 0 < plan["generate_seconds"][0] < sample
+    assert plan["wall_seconds"]["label"] == pytest.approx(9600 * sample / 2)
+    assert plan["cpu_hours"] * 3600 >= 9600 * sample
+    assert 9600 * 1e-6 < plan["disk_GB"] < 9600 * 24**3 / 1e9
+    assert not (tmp_path / "run").exists()
