@@ -96,6 +96,13 @@ def ids_are_unique(folder: Path) -> bool:
     return len(ids) == len(set(ids))
 
 
+def require_complete(folder: Path, samples: int) -> None:
+    """Fail, under ``python -O`` too, unless a dataset holds so many samples, none twice."""
+    found = len(Dataset(folder))
+    if found != samples or not ids_are_unique(folder):
+        raise SystemExit(f"{folder} holds {found} samples instead of {samples}, or one of them twice.")
+
+
 def worker_kills(folder: Path, samples: int, kills: int, draw: random.Random) -> tuple[str, int]:
     """Label while workers are killed at random, at most so many; return the dataset's digest and how many were."""
     done, count = threading.Event(), 0
@@ -118,8 +125,7 @@ def worker_kills(folder: Path, samples: int, kills: int, draw: random.Random) ->
         finally:
             done.set()
             killer.join()
-        assert len(dataset) == samples, (len(dataset), samples)
-        assert ids_are_unique(dataset.folder)
+        require_complete(dataset.folder, samples)
         return digest(dataset.folder), count
 
 
@@ -179,8 +185,7 @@ def driver_kills(folder: Path, samples: int, rounds: int, draw: random.Random) -
         if finished:
             break
     subprocess.run(command, check=True, capture_output=True)
-    assert len(Dataset(place)) == samples
-    assert ids_are_unique(place)
+    require_complete(place, samples)
     return digest(place), kills, recomputed
 
 
@@ -199,7 +204,7 @@ def scheduler_lost(folder: Path, samples: int) -> str:
         thief.start()
         dataset = steps.label()
         thief.join()
-        assert len(dataset) == samples
+        require_complete(dataset.folder, samples)
         return digest(dataset.folder)
 
 
