@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .config_block import Block, Line, Positive, Word
+from .config_block import Block, Line, PathText, Positive, Word
 
 __all__ = ["BatchScheduler", "ClusterConfig", "JobConfig"]
 
@@ -85,9 +85,9 @@ class ClusterConfig(Block):
     stall_minutes: Positive = 10.0
     address: str | None = None
     tls: bool = True
-    tls_ca_file: str | None = None
-    tls_cert_file: str | None = None
-    tls_key_file: str | None = None
+    tls_ca_file: PathText | None = None
+    tls_cert_file: PathText | None = None
+    tls_key_file: PathText | None = None
     job: JobConfig = JobConfig()
 
     @model_validator(mode="after")

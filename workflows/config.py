@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 from ..datasets import InvalidInput, Transport
 from .cluster_config import ClusterConfig
 from .config_block import Block as _Block
-from .config_block import Positive
+from .config_block import PathText, Positive
 from .config_override import override
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class TrainConfig(_Block):
 class ImageConfig(_Block):
     """An image on disk whose windows are candidates."""
 
-    path: str
+    path: PathText
     voxel_size_um: Positive
     phases: dict[int, str]
     stride: Annotated[int, Field(ge=1, le=4096)] | None = None
@@ -211,7 +211,7 @@ class CampaignConfig(_Block):
 
     name: Name = "campaign"
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    run_directory: str | None = None
+    run_directory: PathText | None = None
     structure: StructureConfig = StructureConfig()
     families: Annotated[list[FamilyConfig], Field(min_length=1)]
     transport: TransportConfig
