@@ -7,8 +7,10 @@ Run: python benchmarks/engine.py [--edge 64] [--samples 128]    labelled samples
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +23,7 @@ from ionscreen.pipeline.design import DesignOfExperiments
 from ionscreen.pipeline.family_range import FamilyRange
 from ionscreen.pipeline.labelling import LabelSettings, compute_sample
 from ionscreen.workflows.batches import BatchResult, Mark, run_batches
-from ionscreen.workflows.cluster import local_cluster
+from ionscreen.workflows.cluster import WORKER_ENVIRONMENT, local_cluster
 from ionscreen.workflows.cluster_config import ClusterConfig
 from ionscreen.workflows.connection import Connection
 from ionscreen.workflows.execution import Engine
@@ -77,9 +79,6 @@ def with_engine(engine: Engine, recipes: Sequence[Recipe], plan: ShardPlan) -> f
 
 def efficiency(edge: int, samples: int, repeats: int) -> None:
     """Print the rates: medians of runs in turn, the workers and the compiled solver warm."""
-    import numba
-
-    numba.set_num_threads(1)
     recipes = {n: list(design(edge, f"part {n}").recipes(0, samples)) for n in range(repeats + 1)}
     size = shard_size((edge, edge, edge), samples, 2)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
@@ -152,6 +151,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--null", type=int)
     arguments = parser.parse_args()
+    if not os.environ.items() >= WORKER_ENVIRONMENT.items():
+        # The bare loop has the workers' one thread for each library; libraries read that when they are imported.
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **WORKER_ENVIRONMENT})
     if arguments.null:
         null(arguments.null)
     else:

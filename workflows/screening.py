@@ -25,7 +25,7 @@ from .run_directory import read_json
 if TYPE_CHECKING:
     from ..surrogate import Surrogate
 
-__all__ = ["Prediction", "Screening", "screen"]
+__all__ = ["Prediction", "Screening", "screen", "stored_predictions"]
 
 BLOCK = 64
 BATCH = 16
@@ -123,6 +123,14 @@ def screen(
         found.update((p.index, p) for p in predictions)
         bar.advance(len(predictions))
     return [found[index] for index in range(len(screening.candidates))]
+
+
+def stored_predictions(folder: Path) -> list[Prediction]:
+    """Return the predictions that the last screening stored, in the order of the candidates; nothing is computed."""
+    newest = max(folder.glob("[0-9]*.json"), key=lambda path: path.stat().st_mtime_ns, default=None)
+    content = read_json(newest) if newest else None
+    key = content.get("key") if isinstance(content, dict) else None
+    return [prediction for _, prediction in sorted(_read_predictions(folder, str(key)).items())]
 
 
 def _read_predictions(folder: Path, key: str) -> dict[int, Prediction]:

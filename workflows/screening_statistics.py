@@ -258,7 +258,7 @@ class _Draws:
         """Return by which fraction the best solved one falls short of the best, (d,)."""
         if not self.best_dn.shape[1]:
             return np.zeros(len(self.best_dn))
-        return np.asarray(-np.expm1(np.minimum(self.solved_s[0] - self.best_dn[:, 0], 0.0)))
+        return np.asarray(1.0 - np.exp(np.minimum(self.solved_s[0] - self.best_dn[:, 0], 0.0)))
 
 
 def _said(predictions: Sequence[Prediction], sign: float) -> tuple[Vector, Vector]:

@@ -1,4 +1,4 @@
-"""``ionscreen evaluate``: how good a surrogate is on labelled structures, and its model card."""
+"""``ionscreen evaluate``: how good a surrogate is on labelled structures, and its model card; or a campaign's."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
+from ...datasets import CampaignError, InvalidInput
+from .screen_campaign import is_campaign
+
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    dataset: Annotated[Path, typer.Argument(help="Labelled structures it was not trained on.", show_default=False)],
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            help="Labelled structures it was not trained on; or a campaign's YAML file or run directory.",
+            show_default=False,
+        ),
+    ],
     checkpoint: Annotated[
         Path | None, typer.Option(help="Folder of the surrogate; by default the one that comes with ionscreen.")
     ] = None,
@@ -26,7 +35,16 @@ def evaluate(
     Every labelled axis that percolates counts. For instance:
 
     ionscreen evaluate study/runs/demo/dataset --card card
+
+    Given a campaign, show its own surrogate's scores on the structures that it held out.
     """
+    if is_campaign(str(dataset)):
+        if checkpoint or card:
+            raise InvalidInput(
+                f"{dataset} is a campaign, which has its own surrogate; leave --checkpoint and --card out."
+            )
+        _evaluate_campaign(dataset, as_json)
+        return
     from rich.console import Console
 
     from ...datasets import Dataset
@@ -47,6 +65,22 @@ def evaluate(
     else:
         _print(evaluation.card)
         typer.echo(f"Wrote {folder / CARD_PAGE}")
+
+
+def _evaluate_campaign(campaign: Path, as_json: bool) -> None:
+    """Show what training has found on held-out structures; nothing is computed."""
+    from ..resolution import load_campaign
+    from ..run_directory import read_json
+
+    _, directory = load_campaign(campaign)
+    evaluation = read_json(directory.evaluation)
+    if not evaluation:
+        raise CampaignError(f"{directory.path} holds no surrogate yet; train it with 'ionscreen train {campaign}'.")
+    scores = {name: value for name, value in evaluation.items() if name not in ("key", "table")}
+    if as_json:
+        typer.echo(json.dumps(scores, indent=1))
+    else:
+        _print({"all": scores, "by": {"family": scores["by_family"], "decade of M": {}}})
 
 
 def _print(card: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from ...datasets import InvalidInput
 from ..quantities import parse_parameters, parse_shape, parse_voxel_size
+from .screen_campaign import is_campaign
 
 if TYPE_CHECKING:
     from ...pipeline.design import DesignOfExperiments
@@ -18,7 +19,9 @@ __all__ = ["generate"]
 
 
 def generate(
-    source: Annotated[str, typer.Argument(help="A family, for instance sintered, or a campaign.yaml.")],
+    source: Annotated[
+        str, typer.Argument(help="A family, for instance sintered, or a campaign's YAML file or run directory.")
+    ],
     folder: Annotated[Path, typer.Argument(help="Where to write; structures that are there are kept.")],
     samples: Annotated[int, typer.Option(help="Number of structures.", min=1, max=100_000)] = 12,
     setting: Annotated[
@@ -89,7 +92,7 @@ def _design(
     from ...pipeline.families import FAMILIES
     from ...pipeline.families.usual_ranges import usual_ranges
 
-    if source.endswith((".yaml", ".yml")):
+    if is_campaign(source):
         if settings or usual or shape or voxel_size:
             raise InvalidInput(
                 "--set, --usual, --shape and --voxel-size belong to a family; a campaign says them in its file."
@@ -97,7 +100,8 @@ def _design(
         from ..config import load_config
         from ..designs import design_of
 
-        config = load_config(Path(source))
+        place = Path(source)
+        config = load_config(place / "campaign.yaml" if place.is_dir() else place)
         known = config.seed if seed is None else seed
         return design_of(config, secrets.randbits(48) if known is None else known, "training")
     box, size = parse_shape(shape or "64,64,64"), parse_voxel_size(voxel_size or "0.4um")

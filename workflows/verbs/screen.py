@@ -1,4 +1,4 @@
-"""``ionscreen screen``: what a surrogate says of images, at once and with an interval."""
+"""``ionscreen screen``: what a surrogate says of images or of a campaign's candidates, with intervals."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import typer
 
 from ...datasets import InvalidInput
 from ..quantities import parse_conductivities, parse_names, parse_shape, parse_voxel_size
+from .options import SET
+from .screen_campaign import is_campaign, screen_campaign
 from .solve import AXES
 
 if TYPE_CHECKING:
@@ -24,7 +26,11 @@ __all__ = ["screen"]
 
 def screen(
     images: Annotated[
-        list[str], typer.Argument(help="TIFF, NPY, NPZ, VTI, RAW, or HDF5 as file.h5:/path.", show_default=False)
+        list[str],
+        typer.Argument(
+            help="TIFF, NPY, NPZ, VTI, RAW, or HDF5 as file.h5:/path; or a campaign's YAML file or run directory.",
+            show_default=False,
+        ),
     ],
     conductivity: Annotated[
         list[str] | None,
@@ -46,6 +52,7 @@ def screen(
     ] = None,
     shape: Annotated[str | None, typer.Option(help="For RAW files: nx,ny,nz.")] = None,
     dtype: Annotated[str | None, typer.Option(help="For RAW files: uint8, uint16, ...")] = None,
+    settings: SET = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Predict σ_eff of segmented images, each with a 90 % interval.
@@ -54,7 +61,16 @@ def screen(
     any in the training are said to be so. For instance:
 
     ionscreen screen cathode.tif -c 0=0.2 -c 2=0.1 --voxel-size 0.4um
+
+    Given a campaign with a trained surrogate, predict and rank its candidates instead.
     """
+    if is_campaign(images[0]):
+        if len(images) > 1 or conductivity or name or checkpoint or shape or dtype:
+            raise InvalidInput(f"{images[0]} is a campaign, which says everything itself; leave the rest out.")
+        screen_campaign(Path(images[0]), settings or [], as_json)
+        return
+    if settings:
+        raise InvalidInput(f"--set belongs to a campaign, and {images[0]} is none; leave it out.")
     from ...pipeline.image import read_image
     from ...surrogate.cascade_checkpoint import PRETRAINED, load_cascade
 

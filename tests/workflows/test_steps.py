@@ -1,0 +1,96 @@
+"""Each step of a campaign by itself, on its run directory: it does what is missing and nothing else."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ionscreen.workflows.application import run
+from ionscreen.workflows.results import CampaignResults
+from ionscreen.workflows.run_directory import RunDirectory
+
+STEPS = ("label", "train", "evaluate", "screen", "report")
+
+
+@pytest.fixture
+def copy(small_run: CampaignResults, tmp_path: Path) -> RunDirectory:
+    """Return a run directory of its own."""
+    ignored = shutil.ignore_patterns(".lock*", "status*")
+    return RunDirectory(Path(shutil.copytree(small_run.directory.path, tmp_path / "run", ignore=ignored)))
+
+
+def forbid_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise AssertionError("a cluster was started although nothing was left to do")
+
+    monkeypatch.setattr("ionscreen.workflows.campaign.open_cluster", forbidden)
+    monkeypatch.setattr("ionscreen.surrogate.train", forbidden)
+
+
+def written(directory: RunDirectory) -> dict[Path, bytes]:
+    """Return the files that hold results."""
+    folders = (directory.dataset, directory.surrogate, directory.screening, directory.verification)
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in [*files, directory.ranking, directory.verified, directory.evaluation]}
+
+
+def test_steps_of_a_finished_campaign_change_nothing(copy: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = written(copy)
+    forbid_clusters(monkeypatch)
+    for step in STEPS:
+        assert run([step, str(copy.path)]) == 0, step
+    assert written(copy) == before
+
+
+def test_screening_alone_predicts_what_is_missing(copy: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
+    before = written(copy)
+    next(copy.screening.glob("*.json")).unlink()
+    copy.ranking.unlink()
+    assert run(["screen", str(copy.path), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [row["rank"] for row in answer["best"]] == list(range(1, 11))
+    after = written(copy)
+    # A block that is predicted anew may be cut otherwise; what it says is the same.
+    assert {p: b for p, b in after.items() if p.parent != copy.screening} == {
+        p: b for p, b in before.items() if p.parent != copy.screening
+    }
+
+
+def test_the_report_of_an_older_version_screens_nothing_again(
+    copy: RunDirectory, monkeypatch: pytest.MonkeyPatch, small_run: CampaignResults
+) -> None:
+    # Another version writes its checkpoint otherwise, and so knows the predictions by another key.
+    for path in copy.screening.glob("*.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "key": "older"}))
+    # Predictions of a screening before that one are there too.
+    (copy.screening / "00000000-00000000.json").write_text(json.dumps({"key": "oldest", "predictions": []}))
+    first = copy.screening / "00000000-00000000.json"
+    shutil.copystat(copy.config, first)
+    before = written(copy)
+    copy.report.unlink()
+    forbid_clusters(monkeypatch)
+    assert run(["report", str(copy.path)]) == 0
+    assert written(copy) == before
+    assert small_run.ranked[0].id[:12] in copy.report.read_text(encoding="utf-8")
+
+
+def test_what_is_missing_is_named(
+    copy: RunDirectory, tmp_path: Path, capfd: pytest.CaptureFixture[str], small_run: CampaignResults
+) -> None:
+    def said(*arguments: str) -> str:
+        capfd.readouterr()
+        assert run(list(arguments)) == 1
+        return " ".join(capfd.readouterr().err.split())
+
+    shutil.rmtree(copy.verification / "manifest")
+    (copy.verification / "manifest").mkdir()
+    assert "finish the campaign with 'ionscreen run'" in said("report", str(copy.path))
+    copy.verified.unlink()
+    assert "no finished campaign" in said("report", str(copy.path))
+    (copy.surrogate / "model.json").unlink()
+    assert "ionscreen train" in said("screen", str(copy.path))
+    copy.evaluation.unlink()
+    assert "ionscreen train" in said("evaluate", str(copy.path))
+    for command in (["screen", str(copy.path), "-c", "0=1"], ["screen", "x.tif", "--set", "seed=1"]):
+        assert run(command) == 2

@@ -1,0 +1,46 @@
+"""The reporting step by itself: from what lies in a run directory, whatever version of ionscreen put it there."""
+
+from __future__ import annotations
+
+from ..datasets import CampaignError, Dataset, InvalidInput
+from .config import CampaignConfig
+from .ranking import rank
+from .results import CampaignResults
+from .run_directory import RunDirectory, read_json
+from .screening import stored_predictions
+from .verification import choose, compare
+
+__all__ = ["finished_results"]
+
+
+def finished_results(config: CampaignConfig, directory: RunDirectory) -> CampaignResults:
+    """Return the results of a finished campaign; nothing is computed and no worker is started.
+
+    Parameters
+    ----------
+    config
+        The campaign, with absolute paths.
+    directory
+        Its run directory.
+
+    Raises
+    ------
+    CampaignError
+        If a step is not finished; the sentence names it.
+    """
+    if not directory.verified.exists():
+        raise CampaignError(f"{directory.path} holds no finished campaign; finish it with 'ionscreen run'.")
+    evaluation = read_json(directory.evaluation)
+    if not isinstance(evaluation, dict):
+        raise CampaignError(f"{directory.evaluation} cannot be read; train again with 'ionscreen train'.")
+    ranked = rank(stored_predictions(directory.screening), config.screen.objective, config.screen.constraints)
+    groups = choose(ranked, config.screen.verify_top, config.screen.verify_random, config.seed or 0)
+    solved = Dataset(directory.verification)
+    try:
+        verification = compare(ranked, groups, solved, config.transport.name, config.label.axis)
+    except InvalidInput as error:
+        raise CampaignError(
+            f"{directory.verification} lacks candidates that are to be verified; finish the campaign with "
+            "'ionscreen run'."
+        ) from error
+    return CampaignResults(config, directory, Dataset(directory.dataset), evaluation, tuple(ranked), verification)
