@@ -1,8 +1,7 @@
 """Materials: a small library of conductivities with their sources, by phase and temperature.
 
-The same material varies by factors between laboratories (Li₆PS₅Cl by three between eight, Ohno et al. 2020). Only
-Amin & Chiang's abstract was at hand when this was written, the other values are as they are commonly cited: read
-the source before you cite one.
+The same material varies by factors between laboratories (Li₆PS₅Cl by three between eight, Ohno et al. 2020), so each
+value says within which limits it is found, where they are known, and how far it has been checked.
 """
 
 from __future__ import annotations
@@ -13,9 +12,15 @@ from dataclasses import dataclass
 from ..datasets import InvalidInput
 from .arrhenius import Arrhenius
 
-__all__ = ["CARRIERS", "MATERIALS", "Conduction", "Material", "conductivities"]
+__all__ = ["CARRIERS", "CHECKED", "MATERIALS", "Conduction", "Material", "conductivities"]
 
 CARRIERS = ("ionic", "electronic")
+# How far a value has been checked against its source.
+CHECKED = {
+    "abstract": "σ stands in the abstract or summary of the source, which was read",
+    "range": "σ is chosen within the limits that the source's abstract, which was read, states",
+    "typical": "σ is as it is commonly cited; the source was not at hand: read it before you cite it",
+}
 ROOM = 298.15
 
 
@@ -29,14 +34,21 @@ class Conduction:
         S/m, at `temperature`.
     source
         Where the value is from.
+    checked
+        One of :data:`CHECKED`, for `sigma`.
+    limits
+        Between which σ is found, S/m: laboratories, dopants or charge; None if no source says.
     activation_energy
-        eV; None if no source was found: the conductivity is then known at `temperature` only.
+        eV, commonly cited unless the source says otherwise; None if no source was found: the conductivity is then known
+        at `temperature` only.
     temperature
         K.
     """
 
     sigma: float
     source: str
+    checked: str
+    limits: tuple[float, float] | None = None
     activation_energy: float | None = None
     temperature: float = ROOM
 
@@ -57,19 +69,23 @@ _ALL = (
         formula="Li6PS5Cl",
         ionic=Conduction(
             sigma=0.18,
+            checked="typical",
+            limits=(0.09, 0.27),
             activation_energy=0.35,
             source="σ: Ohno et al. 2020, doi 10.1021/acsenergylett.9b02764, cold-pressed, 1.8 ± 0.9 mS/cm in eight "
-            "laboratories; E_a: the order of Kraft et al. 2017, doi 10.1021/jacs.7b06327",
+            "laboratories; E_a: the order of Kraft et al. 2017, doi 10.1021/jacs.7b06327; both not checked",
         ),
     ),
     Material(
         name="LGPS",
         formula="Li10GeP2S12",
         ionic=Conduction(
-            sigma=1.2,
-            temperature=300.15,
-            activation_energy=0.25,
-            source="Kamaya et al. 2011, doi 10.1038/nmat3066: 12 mS/cm at 27 °C, 24 kJ/mol",
+            sigma=1.0,
+            checked="abstract",
+            limits=(1.0, 1.2),
+            activation_energy=0.22,
+            source="Kuhn et al. 2013, doi 10.1039/c3ee41728j: about 10 mS/cm and 0.22 eV, both of the abstract; "
+            "Kamaya et al. 2011, doi 10.1038/nmat3066: 12 mS/cm at 27 °C, not checked",
         ),
     ),
     Material(
@@ -77,8 +93,10 @@ _ALL = (
         formula="Li7La3Zr2O12, cubic",
         ionic=Conduction(
             sigma=0.03,
+            checked="typical",
+            limits=(0.01, 0.1),
             activation_energy=0.30,
-            source="Murugan et al. 2007, doi 10.1002/anie.200701144: about 0.3 mS/cm and 0.3 eV at 25 °C; "
+            source="Murugan et al. 2007, doi 10.1002/anie.200701144: about 0.3 mS/cm and 0.3 eV at 25 °C, not checked; "
             "0.1 to 1 mS/cm with dopants",
         ),
     ),
@@ -88,7 +106,8 @@ _ALL = (
         ionic=Conduction(
             sigma=0.05,
             temperature=333.15,
-            source="about 0.5 mS/cm at 60 °C: Lascaud et al. 1994, doi 10.1021/ma00103a034; of the "
+            checked="typical",
+            source="about 0.5 mS/cm at 60 °C: Lascaud et al. 1994, doi 10.1021/ma00103a034, not checked; of the "
             "Vogel-Tammann-Fulcher form, hence no E_a",
         ),
     ),
@@ -97,6 +116,8 @@ _ALL = (
         formula="Li1-xNi0.5Mn0.2Co0.3O2, partly charged",
         electronic=Conduction(
             sigma=0.1,
+            checked="range",
+            limits=(1e-5, 1.0),
             source="Amin & Chiang 2016, doi 10.1149/2.0131608jes: 1e-7 S/cm as made to 1e-2 S/cm at x = 0.75; "
             "1e-3 S/cm is taken between",
         ),
@@ -106,8 +127,10 @@ _ALL = (
         formula="Li1-xCoO2, partly charged",
         electronic=Conduction(
             sigma=10.0,
-            source="Milewska et al. 2014, doi 10.1016/j.ssi.2014.05.011: semiconducting as made, metallic above "
-            "x = 0.06; 0.1 S/cm is taken between",
+            checked="typical",
+            source="the electrode's conductivity in models of cells: Marquis et al. 2019, doi 10.1149/2.0341915jes, as "
+            "PyBaMM has it; semiconducting as made and metallic above x = 0.06 according to Milewska et al. 2014, doi "
+            "10.1016/j.ssi.2014.05.011, not checked",
         ),
     ),
     Material(
@@ -115,7 +138,9 @@ _ALL = (
         formula="carbon black and PVDF",
         electronic=Conduction(
             sigma=375.0,
-            source="Zielke et al. 2014, doi 10.1002/aenm.201301617: 375 S/m fitted to carbon-binder domains",
+            checked="typical",
+            source="Zielke et al. 2014, doi 10.1002/aenm.201301617: 375 S/m fitted to carbon-binder domains, not "
+            "checked; depends on how much carbon there is, by orders of magnitude",
         ),
     ),
 )

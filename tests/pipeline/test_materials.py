@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ionscreen.datasets import InvalidInput
 from ionscreen.pipeline.arrhenius import BOLTZMANN_EV_PER_K, Arrhenius
-from ionscreen.pipeline.materials import MATERIALS, conductivities
+from ionscreen.pipeline.materials import CHECKED, MATERIALS, conductivities
 
 
 @given(sigma=st.floats(1e-9, 1e3), energy=st.floats(0.05, 1.2))
@@ -29,6 +29,11 @@ def test_every_value_has_a_source_that_can_be_found() -> None:
         assert known, material.name
         for conduction in known:
             assert conduction.sigma > 0
+            assert conduction.checked in CHECKED
+            # What was not read is said not to have been.
+            assert ("not checked" in conduction.source) or conduction.checked != "typical"
+            low, high = conduction.limits or (conduction.sigma, conduction.sigma)
+            assert low <= conduction.sigma <= high
             assert re.search(r"doi 10\.\d{4,}/\S", conduction.source), material.name
             assert re.search(r"\b(19|20)\d\d\b", conduction.source), material.name
 
