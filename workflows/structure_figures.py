@@ -65,16 +65,9 @@ def slices_figure(structures: Sequence[tuple[str, Microstructure]], axis: int, c
     figure = new_figure(1.9 * max(columns, 2), height)
     for place, (title, structure) in enumerate(structures, start=1):
         axes = figure.add_subplot(rows, columns, place)
-        along = np.moveaxis(structure.phases, axis, 0)
-        colour_map = ListedColormap([colours[name] for name in structure.phase_names])
-        axes.imshow(
-            along[:, :, along.shape[2] // 2].T,
-            cmap=colour_map,
-            vmin=-0.5,
-            vmax=len(structure.phase_names) - 0.5,
-            interpolation="nearest",
-            origin="lower",
-        )
+        along = _along(structure.phases, axis)
+        palette = ListedColormap([colours[name] for name in structure.phase_names])
+        _slice(axes, along[:, :, along.shape[2] // 2], cmap=palette, vmin=-0.5, vmax=len(structure.phase_names) - 0.5)
         axes.set_title(title, fontsize=8)
         axes.set_axis_off()
     handles = [Patch(facecolor=colours[name], edgecolor="grey", label=name.replace("_", " ")) for name in names]
