@@ -15,8 +15,8 @@ import numpy.typing as npt
 __all__ = ["CORNER", "nearest_grains"]
 
 CORNER = 4  # grains that meet where a pore begins
-# Voxels along the edge of a block, and of the smaller ones in it.
-COARSE, FINE = 16, 4
+# Voxels along the edge of a block, and of the smaller ones in it: eight in each.
+COARSE, MIDDLE, FINE = 16, 8, 4
 
 compiled = numba.njit(cache=True, error_model="numpy")
 
@@ -47,58 +47,103 @@ def nearest_grains(
 def _fill(centres, voxel, box, second, fourth, nearest):  # type: ignore[no-untyped-def]
     nx, ny, nz = nearest.shape
     every = np.arange(len(centres))
-    near, nearer = np.empty_like(every), np.empty_like(every)
-    corner, best = np.empty(3, np.int64), np.empty(CORNER)
-    for x0 in range(0, nx, COARSE):
-        for y0 in range(0, ny, COARSE):
-            for z0 in range(0, nz, COARSE):
-                corner[0], corner[1], corner[2] = x0, y0, z0
-                count = _keep(centres, every, len(every), corner, COARSE, voxel, box, best, near)
-                for x1 in range(x0, min(x0 + COARSE, nx), FINE):
-                    for y1 in range(y0, min(y0 + COARSE, ny), FINE):
-                        for z1 in range(z0, min(z0 + COARSE, nz), FINE):
-                            corner[0], corner[1], corner[2] = x1, y1, z1
-                            few = _keep(centres, near, count, corner, FINE, voxel, box, best, nearer)
-                            _fill_block(centres, nearer, few, corner, voxel, box, best, second, fourth, nearest)
+    near, nearer, kept = np.empty_like(every), np.empty_like(every), np.empty_like(every)
+    corner, best, places = np.empty(3, np.int64), np.empty(CORNER), np.empty_like(centres)
+    squares = np.empty(len(centres))
+    for x in range(0, nx, COARSE):
+        for y in range(0, ny, COARSE):
+            for z in range(0, nz, COARSE):
+                corner[0], corner[1], corner[2] = x, y, z
+                count = _keep(centres, every, len(every), corner, COARSE, voxel, box, best, squares, near)
+                few = 0
+                for n in range(64):  # eight blocks of eight, in the order of their bits
+                    middle, fine = n >> 3, n & 7
+                    corner[0] = x + MIDDLE * (middle >> 2)
+                    corner[1] = y + MIDDLE * (middle >> 1 & 1)
+                    corner[2] = z + MIDDLE * (middle & 1)
+                    if fine == 0:
+                        few = _keep(centres, near, count, corner, MIDDLE, voxel, box, best, squares, nearer)
+                    corner[0] += FINE * (fine >> 2)
+                    corner[1] += FINE * (fine >> 1 & 1)
+                    corner[2] += FINE * (fine & 1)
+                    if corner[0] < nx and corner[1] < ny and corner[2] < nz:
+                        left = _keep(centres, nearer, few, corner, FINE, voxel, box, best, squares, kept)
+                        _fill_block(centres, kept, left, corner, voxel, box, places, second, fourth, nearest)
 
 
 @compiled
-def _keep(centres, given, count, corner, edge, voxel, box, best, kept):  # type: ignore[no-untyped-def]
+def _keep(centres, given, count, corner, edge, voxel, box, best, squares, kept):  # type: ignore[no-untyped-def]
     """Put into `kept` those of the `count` centres `given` that can be among the four nearest to a point of the block.
 
-    With the fourth at distance d from the block's middle, and every point within r of that, no farther one than
-    d + 2 r can, by the triangle inequality.
+    With the fourth at distance d from the block's middle, and every voxel within r of that, no farther one than
+    d + 2 r can, by the triangle inequality. In the finest blocks the nearest come first.
     """
     x, y, z = (corner[0] + edge / 2) * voxel[0], (corner[1] + edge / 2) * voxel[1], (corner[2] + edge / 2) * voxel[2]
     best[:] = np.inf
     for i in range(count):
         _enter(best, _square(centres[given[i]], x, y, z, box))
-    radius = 0.5 * edge * math.sqrt(voxel[0] ** 2 + voxel[1] ** 2 + voxel[2] ** 2)
+    radius = 0.5 * (edge - 1) * math.sqrt(voxel[0] ** 2 + voxel[1] ** 2 + voxel[2] ** 2)
     limit = (math.sqrt(best[CORNER - 1]) + 2 * radius) ** 2 * (1 + 1e-9)
     found = 0
     for i in range(count):
-        if _square(centres[given[i]], x, y, z, box) <= limit:
-            kept[found] = given[i]
+        square = _square(centres[given[i]], x, y, z, box)
+        if square <= limit:
+            place = found
+            if edge == FINE:  # for the search of voxels, which then finds the four at once
+                while place > 0 and squares[place - 1] > square:
+                    kept[place], squares[place] = kept[place - 1], squares[place - 1]
+                    place -= 1
+                squares[place] = square
+            kept[place] = given[i]
             found += 1
     return found
 
 
 @compiled
-def _fill_block(centres, given, count, corner, voxel, box, best, second, fourth, nearest):  # type: ignore[no-untyped-def]
+def _fill_block(centres, given, count, corner, voxel, box, places, second, fourth, nearest):  # type: ignore[no-untyped-def]
     nx, ny, nz = nearest.shape
+    once = _images(centres, given, count, corner, voxel, box, places)
     for i in range(corner[0], min(corner[0] + FINE, nx)):
         for j in range(corner[1], min(corner[1] + FINE, ny)):
             for k in range(corner[2], min(corner[2] + FINE, nz)):
                 x, y, z = (i + 0.5) * voxel[0], (j + 0.5) * voxel[1], (k + 0.5) * voxel[2]
-                best[:] = np.inf
+                a = b = c = d = np.inf  # the four smallest squares, ascending: scalars, as this is most of the time
+                found = 0
                 for n in range(count):
-                    square = _square(centres[given[n]], x, y, z, box)
-                    if square < best[0]:
-                        nearest[i, j, k] = given[n]
-                    _enter(best, square)
-                first = math.sqrt(best[0])
-                second[i, j, k] = math.sqrt(best[1]) - first
-                fourth[i, j, k] = math.sqrt(best[CORNER - 1]) - first
+                    if once:
+                        dx, dy, dz = places[n, 0] - x, places[n, 1] - y, places[n, 2] - z
+                        square = dx * dx + dy * dy + dz * dz
+                    else:
+                        square = _square(centres[given[n]], x, y, z, box)
+                    if square < d:
+                        if square < a:
+                            a, b, c, d, found = square, a, b, c, n
+                        elif square < b:
+                            b, c, d = square, b, c
+                        elif square < c:
+                            c, d = square, c
+                        else:
+                            d = square
+                second[i, j, k] = math.sqrt(b) - math.sqrt(a)
+                fourth[i, j, k] = math.sqrt(d) - math.sqrt(a)
+                nearest[i, j, k] = given[found]
+
+
+@compiled
+def _images(centres, given, count, corner, voxel, box, places):  # type: ignore[no-untyped-def]
+    """Put into `places` the periodic images nearest to the block's middle; return whether they are to all of it.
+
+    They are unless one is half the box away from a voxel: in boxes of a few grains.
+    """
+    once = True
+    for axis in range(3):
+        middle, half = (corner[axis] + FINE / 2) * voxel[axis], FINE / 2 * voxel[axis]
+        for n in range(count):
+            offset = centres[given[n], axis] - middle
+            offset -= box[axis] * np.round(offset / box[axis])
+            places[n, axis] = middle + offset
+            once = once and abs(offset) + half < box[axis] / 2
+    return once
 
 
 @compiled
