@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ...datasets import InvalidInput, Microstructure
-from .family import require_between, require_fits, signed_distance, threshold_to_fraction
+from .family import periodic_distance, require_between, require_fits, threshold_to_fraction
+from .nearest_grains import CORNER, nearest_grains
 from .noise import filtered_noise
-from .packing import diameters, pack_spheres
+from .packing import diameters, distance_to_spheres, pack_spheres
 
 __all__ = ["ACTIVE", "ELECTROLYTE", "VOID", "Cathode"]
 
@@ -40,7 +41,8 @@ class Cathode(ABC):
         two, `particle_diameter_um` is the width.
     electrolyte_diameter_um
         Diameter of the electrolyte particles, µm; the voids are then where it is farthest to one: at contacts and in
-        corners. 0: the electrolyte is a matrix with voids of `void_size_um`.
+        corners. They are numbered as grains, so that ``Transport.grain_boundary_resistance`` of the electrolyte is the
+        resistance of their contacts. 0: the electrolyte is a matrix with voids of `void_size_um`.
     """
 
     name: ClassVar[str]
@@ -96,42 +98,58 @@ class Cathode(ABC):
 
     def _without_binder(
         self, shape: tuple[int, int, int], voxel_size: tuple[float, float, float], seed: int
-    ) -> npt.NDArray[np.uint8]:
-        """Return voids, electrolyte and active material, (nx, ny, nz)."""
+    ) -> tuple[Microstructure, npt.NDArray[np.float32]]:
+        """Return the cathode of voids, electrolyte and active material, and how far from active material a voxel is.
+
+        The distance, (nx, ny, nz), is in metres across the axis, and the aspect ratio times as much along it.
+        """
         rng = np.random.default_rng(seed)
-        active = threshold_to_fraction(self._packing(shape, voxel_size, seed), self.active_material_fraction, rng)
-        far = self._far_from_electrolyte(active, voxel_size, seed)
-        void = threshold_to_fraction(far, self.void_fraction, rng, among=~active)
-        return np.where(active, ACTIVE, np.where(void, VOID, ELECTROLYTE)).astype(np.uint8)
+        distance = self._packing(shape, voxel_size, rng)
+        active = threshold_to_fraction(distance, self.active_material_fraction, rng)
+        particles = self._electrolyte_particles(active, voxel_size, rng) if self.electrolyte_diameter_um > 0 else None
+        if particles is None:
+            lowest_in_voids = filtered_noise(self.void_size_um, shape, voxel_size, seed)
+        else:
+            radii = np.full(len(particles), self.electrolyte_diameter_um * 0.5e-6)
+            lowest_in_voids = -distance_to_spheres(particles, radii, shape, voxel_size)
+        void = threshold_to_fraction(lowest_in_voids, self.void_fraction, rng, among=~active)
+        phases = np.where(active, ACTIVE, np.where(void, VOID, ELECTROLYTE)).astype(np.uint8)
+        grains = None if particles is None else _numbered(particles, phases == ELECTROLYTE, voxel_size)
+        return (
+            Microstructure(phases, ("void", "electrolyte", "active_material"), voxel_size, grains),
+            distance - distance[active].max(),
+        )
 
     def _packing(
-        self, shape: tuple[int, int, int], voxel_size: tuple[float, float, float], seed: int
+        self, shape: tuple[int, int, int], voxel_size: tuple[float, float, float], rng: np.random.Generator
     ) -> npt.NDArray[np.float32]:
-        """Return the distance to the particles' surface, negative inside, in voxels across the axis.
+        """Return the distance to the particles' surface, negative inside, metres across the axis.
 
         Flat particles are spheres of a box that is higher by the aspect ratio.
         """
         high = (round(shape[0] * self.aspect_ratio), shape[1], shape[2])
-        radii = [
-            max(2, round(d * 1e-6 / (2 * max(voxel_size))))
-            for d in diameters(self.particle_diameter_um, self.particle_spread)
-        ]
-        layer = ((np.arange(shape[0]) + 0.5) * high[0] / shape[0]).astype(np.intp)
-        return signed_distance(pack_spheres(high, radii, seed))[layer]
+        stretched = (voxel_size[0] * self.aspect_ratio, voxel_size[1], voxel_size[2])
+        cells = (shape[0] * stretched[0] / high[0], voxel_size[1], voxel_size[2])
+        radii = [d * 0.5e-6 for d in diameters(self.particle_diameter_um, self.particle_spread)]
+        centres, sizes = pack_spheres(high, cells, radii, rng)
+        return distance_to_spheres(centres, sizes, shape, stretched)
 
-    def _far_from_electrolyte(
-        self, active: npt.NDArray[np.bool_], voxel_size: tuple[float, float, float], seed: int
-    ) -> npt.NDArray[np.floating[Any]]:
-        """Return a field that is lowest where the voids are."""
+    def _electrolyte_particles(
+        self, active: npt.NDArray[np.bool_], voxel_size: tuple[float, float, float], rng: np.random.Generator
+    ) -> npt.NDArray[np.float64]:
+        """Return the centres, (n, 3), metres, of electrolyte particles between the active material."""
         nx, ny, nz = active.shape
-        if self.electrolyte_diameter_um == 0:
-            return filtered_noise(self.void_size_um, (nx, ny, nz), voxel_size, seed)
-        radius = max(1, round(self.electrolyte_diameter_um * 1e-6 / (2 * max(voxel_size))))
-        # Another seed than the packing's, or both would draw the same places.
-        particles = pack_spheres((nx, ny, nz), [radius], (seed + 1000) % 2**32, taken=active)
-        if not particles.any():
-            raise InvalidInput(
-                f"Family {self.name!r}: no particle of electrolyte_diameter_um {self.electrolyte_diameter_um:g} finds "
-                "room between the active material; lower it."
-            )
-        return -signed_distance(particles)
+        radius = self.electrolyte_diameter_um * 0.5e-6
+        room = 1e-6 * periodic_distance(active, voxel_size, radius)
+        # As many as find room: a hole without any would become one large void.
+        return pack_spheres((nx, ny, nz), voxel_size, [radius], rng, share=1.0, room=room)[0]
+
+
+def _numbered(
+    centres: npt.NDArray[np.float64], mask: npt.NDArray[np.bool_], voxel_size: tuple[float, float, float]
+) -> npt.NDArray[np.uint32]:
+    """Return which particle each voxel of the mask is nearest to, from 1; 0 outside the mask."""
+    nx, ny, nz = mask.shape
+    enough = np.resize(centres, (max(CORNER, len(centres)), 3))
+    nearest = nearest_grains(enough, (nx, ny, nz), voxel_size)[2] % len(centres)
+    return np.where(mask, nearest + 1, 0).astype(np.uint32)

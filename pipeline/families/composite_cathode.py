@@ -22,5 +22,5 @@ class CompositeCathode(Cathode):
     def generate(
         self, shape: tuple[int, int, int], voxel_size: tuple[float, float, float], seed: int
     ) -> Microstructure:
-        """Return the microstructure."""
-        return Microstructure(self._without_binder(shape, voxel_size, seed), self.phase_names, voxel_size)
+        """Return the microstructure; periodic in all directions."""
+        return self._without_binder(shape, voxel_size, seed)[0]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import edt
 import numpy as np
 
 from ...datasets import InvalidInput, Microstructure
-from .cathode import ACTIVE, ELECTROLYTE, Cathode
+from .cathode import ELECTROLYTE, Cathode
 from .family import require_between, threshold_to_fraction
 from .noise import filtered_noise
 
@@ -31,7 +30,8 @@ class CompositeCathodeBinder(Cathode):
     Parameters
     ----------
     binder_fraction
-        Volume fraction of the carbon-binder domain, met to the voxel: patches of the size of the voids.
+        Volume fraction of the carbon-binder domain, met to the voxel: patches of the size of the voids,
+        thinner on the flat sides of flat particles.
     """
 
     name: ClassVar[str] = "composite_cathode_binder"
@@ -51,12 +51,13 @@ class CompositeCathodeBinder(Cathode):
     def generate(
         self, shape: tuple[int, int, int], voxel_size: tuple[float, float, float], seed: int
     ) -> Microstructure:
-        """Return the microstructure: that of the cathode without binder, and the film in its electrolyte."""
-        phases = self._without_binder(shape, voxel_size, seed)
+        """Return the microstructure: that of the cathode without binder, and the film in its electrolyte; periodic."""
+        plain, distance = self._without_binder(shape, voxel_size, seed)
         rng = np.random.default_rng((seed, len(self.phase_names)))
         noise = filtered_noise(self.void_size_um, shape, voxel_size, int(rng.integers(2**31)))
-        distance = edt.edt(phases != ACTIVE, parallel=1)
-        film = threshold_to_fraction(
-            distance + ROUGHNESS * noise / np.std(noise), self.binder_fraction, rng, among=phases == ELECTROLYTE
+        rough = distance / max(voxel_size) + ROUGHNESS * noise / np.std(noise)
+        film = threshold_to_fraction(rough, self.binder_fraction, rng, among=plain.phases == ELECTROLYTE)
+        grains = None if plain.grains is None else np.where(film, np.uint32(0), plain.grains)
+        return Microstructure(
+            np.where(film, BINDER, plain.phases).astype(np.uint8), self.phase_names, voxel_size, grains
         )
-        return Microstructure(np.where(film, BINDER, phases).astype(np.uint8), self.phase_names, voxel_size)

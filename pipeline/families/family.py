@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ...datasets import InvalidInput, Microstructure
 
-__all__ = ["Family", "require_between", "require_fits", "signed_distance", "threshold_to_fraction"]
+__all__ = ["Family", "periodic_distance", "require_between", "require_fits", "threshold_to_fraction"]
 
 
 class Family(Protocol):
@@ -90,13 +90,14 @@ def threshold_to_fraction(
     return chosen.reshape(field.shape)
 
 
-def signed_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Return the distance to the surface of `mask` in voxels, (nx, ny, nz), negative inside.
+def periodic_distance(
+    mask: npt.NDArray[np.bool_], voxel_size: tuple[float, float, float], reach: float
+) -> npt.NDArray[np.float32]:
+    """Return the distance, µm, to the nearest voxel of `mask`, (nx, ny, nz), in the box continued periodically.
 
-    Averaged over 3 voxels: whole shells of equal distance would be told apart by lot, and particles get ragged.
+    Beyond `reach`, metres, it is at least that.
     """
-    from scipy.ndimage import uniform_filter
-
-    distance: npt.NDArray[np.float32] = edt.edt(~mask, parallel=1) - edt.edt(mask, parallel=1)
-    smooth: npt.NDArray[np.float32] = uniform_filter(distance, 3, mode="nearest")
-    return smooth
+    margins = [int(np.ceil(reach / h)) for h in voxel_size]
+    wide = np.pad(mask, [(m, m) for m in margins], mode="wrap")
+    distance: npt.NDArray[np.float32] = edt.edt(~wide, anisotropy=tuple(h * 1e6 for h in voxel_size), parallel=1)
+    return distance[tuple(slice(m, m + n) for m, n in zip(margins, mask.shape, strict=True))]

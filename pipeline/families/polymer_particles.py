@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...datasets import Microstructure
-from ..porespy_session import porespy_session
-from .family import require_between, require_fits, signed_distance, threshold_to_fraction
+from .family import require_between, require_fits, threshold_to_fraction
+from .packing import distance_to_spheres, pack_spheres
 
 __all__ = ["PolymerParticles"]
 
@@ -23,7 +23,7 @@ class PolymerParticles:
     ceramic_fraction
         Volume fraction of the particles, met to the voxel; above about 0.4 neighbours fuse.
     particle_diameter_um
-        Diameter of the particles as packed, µm; rounded to whole voxels of radius.
+        Diameter of the particles as packed, µm.
     """
 
     name: ClassVar[str] = "polymer_particles"
@@ -42,13 +42,11 @@ class PolymerParticles:
     def generate(
         self, shape: tuple[int, int, int], voxel_size: tuple[float, float, float], seed: int
     ) -> Microstructure:
-        """Return the microstructure."""
-        radius = max(2, round(self.particle_diameter_um * 1e-6 / (2 * max(voxel_size))))
-        # At least one sphere: PoreSpy fails on none.
-        packed = max(self.ceramic_fraction, 4 / 3 * np.pi * radius**3 / np.prod(shape))
-        with porespy_session() as generators:
-            spheres = generators.random_spheres(
-                list(shape), r=radius, phi=float(packed), edges="extended", clearance=-(radius // 3), seed=seed
-            )
-        ceramic = threshold_to_fraction(signed_distance(spheres), self.ceramic_fraction, np.random.default_rng(seed))
+        """Return the microstructure; periodic in all directions."""
+        rng = np.random.default_rng(seed)
+        radius = self.particle_diameter_um * 0.5e-6
+        centres, radii = pack_spheres(shape, voxel_size, [radius], rng, share=self.ceramic_fraction)
+        ceramic = threshold_to_fraction(
+            distance_to_spheres(centres, radii, shape, voxel_size), self.ceramic_fraction, rng
+        )
         return Microstructure(ceramic.astype(np.uint8), self.phase_names, voxel_size)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import edt
 import numpy as np
-import numpy.typing as npt
 
 from ...datasets import Microstructure
-from .family import require_between, require_fits, threshold_to_fraction
+from .family import periodic_distance, require_between, require_fits, threshold_to_fraction
 
 __all__ = ["Sintered"]
 
@@ -53,13 +51,5 @@ class Sintered:
         )
         centres = np.zeros(shape, bool)
         centres[tuple(rng.integers(0, shape, (max(1, round(wanted)), 3)).T)] = True
-        void = threshold_to_fraction(_distance(centres, voxel_size, 2 * radius), self.void_fraction, rng)
+        void = threshold_to_fraction(periodic_distance(centres, voxel_size, 2 * radius), self.void_fraction, rng)
         return Microstructure((~void).astype(np.uint8), self.phase_names, voxel_size)
-
-
-def _distance(centres: npt.NDArray[np.bool_], voxel_size: tuple[float, float, float], reach: float) -> npt.NDArray[Any]:
-    """Return the distance to the nearest centre in the box continued periodically; beyond `reach`, m, at least that."""
-    margins = [int(np.ceil(reach / h)) for h in voxel_size]
-    wide = np.pad(centres, [(m, m) for m in margins], mode="wrap")
-    distance: npt.NDArray[Any] = edt.edt(~wide, anisotropy=tuple(h * 1e6 for h in voxel_size), parallel=1)
-    return distance[tuple(slice(m, m + n) for m, n in zip(margins, centres.shape, strict=True))]

@@ -21,6 +21,7 @@ from ionscreen.pipeline.families import FAMILIES
 from ionscreen.pipeline.families.family import threshold_to_fraction
 from ionscreen.pipeline.families.fractions import target_fractions
 from ionscreen.pipeline.families.nearest_grains import nearest_grains
+from ionscreen.pipeline.families.packing import distance_to_spheres, pack_spheres
 from ionscreen.pipeline.families.usual_ranges import usual_ranges
 from ionscreen.pipeline.generation import family_of, generate
 
@@ -262,6 +263,111 @@ def test_pores_have_their_diameter_and_continue_at_the_faces() -> None:
     assert across < 4 * max(inner, 0.005)
 
 
+# What is periodic, and along which axes.
+PERIODIC = {
+    **dict.fromkeys(sorted(set(FAMILIES) - {"layered", "minimal_surface", "polymer_fibres"}), ({}, (0, 1, 2))),
+    "composite_cathode flat": ({"aspect_ratio": 1.7, "particle_spread": 1.3}, (0, 1, 2)),
+    "composite_cathode particles": ({"electrolyte_diameter_um": 1.6}, (0, 1, 2)),
+    "layered": ({}, (1, 2)),
+    "minimal_surface": ({"cell_size_um": 6.4}, (0, 1, 2)),
+    "polymer_fibres short": ({"fibre_length_um": 8.0}, (0, 1, 2)),
+}
+
+
+def seam(name: str, parameters: dict[str, float], axes: tuple[int, ...]) -> float:
+    """Return how often phases change across faces of the box, over how often they do inside it."""
+    across, inside = [], []
+    for seed in range(4):
+        phases = family_of(name.split()[0], parameters).generate((32, 32, 32), VOXEL, SEED + seed).phases
+        for axis in axes:
+            changes = (phases != np.roll(phases, 1, axis)).mean(axis=tuple({0, 1, 2} - {axis}))
+            across.append(changes[0])
+            inside.append(changes[1:].mean())
+    return float(np.mean(across) / np.mean(inside))
+
+
+@pytest.mark.parametrize("name", sorted(PERIODIC))
+def test_periodic_families_have_no_seam(name: str) -> None:
+    assert seam(name, *PERIODIC[name]) == pytest.approx(1, abs=0.3)
+
+
+def test_a_seam_would_be_seen() -> None:
+    assert seam("polymer_fibres", {}, (0, 1, 2)) > 1.8
+    assert seam("layered", {}, (0,)) > 1.8
+
+
+def test_moved_spheres_are_the_moved_field_across_the_faces() -> None:
+    """The packing knows no faces: moved by whole voxels it gives the same field, rolled; spheres keep apart."""
+    shape, spacing = (20, 24, 28), (1.0, 0.5, 0.75)
+    centres, radii = pack_spheres(shape, spacing, [3.0, 1.5], np.random.default_rng(SEED))
+    moved = (centres + np.array([7, 11, 20]) * spacing) % (np.array(shape) * spacing)
+    field = distance_to_spheres(centres, radii, shape, spacing)
+    again = distance_to_spheres(moved, radii, shape, spacing)
+    np.testing.assert_allclose(again, np.roll(field, (7, 11, 20), (0, 1, 2)), atol=1e-5)
+    apart = np.abs(centres[:, None] - centres)
+    apart = np.linalg.norm(np.minimum(apart, np.array(shape) * spacing - apart), axis=2)
+    nearest = (apart / (radii[:, None] + radii) + np.eye(len(radii)) * 9).min()
+    # A sixth less than touching, and the shift of a centre inside its cell.
+    assert 5 / 6 - np.linalg.norm(spacing) / 3 < nearest < 1
+    volumes = [np.sum(radii[radii == r] ** 3) for r in (3.0, 1.5)]
+    assert volumes[0] == pytest.approx(volumes[1], rel=0.35)
+
+
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 9))
+@settings(max_examples=25, deadline=None)
+def test_the_distance_is_that_to_the_nearest_image_of_the_nearest_sphere(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape, spacing = (9, 12, 7), np.array([1.0, 0.7, 1.3])
+    centres, radii = rng.random((count, 3)) * shape * spacing, rng.uniform(0.5, 2.5, count)
+    places = (np.moveaxis(np.indices(shape), 0, -1) + 0.5) * spacing
+    images = np.array(np.meshgrid(*[[-1, 0, 1]] * 3)).reshape(3, -1).T * (shape * spacing)
+    all_of_them = (centres[:, None] + images).reshape(-1, 3)
+    distance = np.linalg.norm(places[..., None, :] - all_of_them, axis=-1) - np.repeat(radii, 27)
+    found = distance_to_spheres(centres, radii, shape, spacing)
+    np.testing.assert_allclose(found, np.minimum(distance.min(axis=-1), radii.max()), atol=1e-5)
+
+
+def test_electrolyte_particles_are_numbered_and_their_contacts_resist() -> None:
+    parameters = {**CATHODE, "electrolyte_diameter_um": 2.4, "particle_diameter_um": 4.0}
+    for family in ("composite_cathode", "composite_cathode_binder"):
+        made = generate(Recipe(family, parameters, (32, 32, 32), VOXEL, SEED))
+        assert made.grains is not None
+        np.testing.assert_array_equal(made.grains > 0, made.phases == 1)
+        # As many as the electrolyte's volume holds, more or less: gaps are void, and active material cuts some.
+        assert 0.5 < np.unique(made.grains).size / (made.fractions()["electrolyte"] * 12.8**3 / 2.4**3 / 0.52) < 2
+    sigma = [
+        effective_conductivity(
+            made.phases,
+            {0: 0.0, 1: 0.18, 2: 0.0, 3: 0.0},
+            voxel_size=VOXEL,
+            axis=0,
+            grains=made.grains,
+            grain_boundary_resistance={1: resistance},
+        ).sigma
+        for resistance in (0.0, 2.4e-6 / 0.18)
+    ]
+    assert 0.2 < sigma[1] / sigma[0] < 0.8
+
+
+def test_electrolyte_particles_too_large_for_the_gaps_still_leave_a_cathode() -> None:
+    """Whether one fits depends on the packing, so it cannot be refused before."""
+    parameters = {"active_material_fraction": 0.7, "void_fraction": 0.1, "electrolyte_diameter_um": 4.8}
+    made = generate(recipe("composite_cathode", **parameters))
+    assert made.fractions()["void"] == pytest.approx(0.1, abs=1e-4)
+    assert made.grains is not None
+    assert np.unique(made.grains[made.grains > 0]).size < 4
+
+
+def test_short_fibres_meet_their_fraction_and_conduct_less_than_long_ones() -> None:
+    sigma = []
+    for length in (4.0, 0.0):
+        parameters = {"fibre_length_um": length, "ceramic_fraction": 0.1, "fibre_diameter_um": 1.0}
+        made = [generate(Recipe("polymer_fibres", parameters, (40, 40, 40), VOXEL, s)) for s in range(4)]
+        assert made[0].fractions()["ceramic"] == pytest.approx(0.1, abs=1e-4)
+        sigma.append(np.mean([effective_conductivity(m.phases, {0: 1e-3, 1: 1.0}, axis=0).sigma for m in made]))
+    assert sigma[0] < 0.7 * sigma[1]
+
+
 def test_flat_particles_are_flat_along_x() -> None:
     """Runs of active material along x are shorter than across, by about the aspect ratio; spheres' are alike."""
     ratios = []
@@ -323,6 +429,8 @@ def test_binder_lies_on_active_material_and_replaces_electrolyte_only() -> None:
         ("polycrystal", {"grain_diameter_um": 20.0}, "grain_diameter_um"),
         ("polymer_particles", {"ceramic_fraction": 0.9}, "ceramic_fraction"),
         ("polymer_fibres", {"tilt_degrees": 120.0}, "tilt_degrees"),
+        ("polymer_fibres", {"fibre_length_um": 1.0}, "fibre_length_um"),
+        ("polymer_fibres", {"fibre_length_um": 30.0}, "fibre_length_um"),
         ("layered", {"layers": -1}, "layers"),
         ("layered", {"layers": 500}, "layers"),
         ("minimal_surface", {"surface": "lidinoid"}, "lidinoid"),
