@@ -7,6 +7,7 @@ Run: python benchmarks/engine.py [--edge 64] [--samples 128]    labelled samples
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import resource
 import statistics
@@ -28,6 +29,7 @@ from ionscreen.workflows.cluster_config import ClusterConfig
 from ionscreen.workflows.connection import Connection
 from ionscreen.workflows.execution import Engine
 from ionscreen.workflows.finished_ids import FinishedIds
+from ionscreen.workflows.monitor import Monitor
 from ionscreen.workflows.progress import SilentProgress
 from ionscreen.workflows.shards import ShardPlan, label_recipes, missing_batches, shard_size
 
@@ -59,56 +61,62 @@ def plan_in(folder: Path, samples_per_shard: int) -> ShardPlan:
     )
 
 
-def bare_loop(recipes: Sequence[Recipe], plan: ShardPlan) -> float:
-    """Return the seconds that one process needs to generate, solve and write."""
+def bare_loop(recipes: Sequence[Recipe], plan: ShardPlan) -> tuple[float, float]:
+    """Return the seconds that one process needs to generate, solve and write, which is all it does."""
     create_folders(plan.folder)
     began = time.perf_counter()
     for start in range(0, len(recipes), plan.samples_per_shard):
         part = recipes[start : start + plan.samples_per_shard]
         write_shard(plan.folder, [compute_sample(recipe, plan.transports, plan.settings) for recipe in part])
-    return time.perf_counter() - began
+    return time.perf_counter() - began, 1.0
 
 
-def with_engine(engine: Engine, recipes: Sequence[Recipe], plan: ShardPlan) -> float:
-    """Return the seconds that running workers need."""
-    began = time.perf_counter()
+class Work(Monitor):
+    """Sums the time that workers spend in tasks: generating, solving and writing."""
+
+    seconds = 0.0
+
+    def finished(self, samples: int, seconds: float) -> None:
+        """Add the time of a task."""
+        self.seconds += seconds
+
+
+def with_engine(engine: Engine, workers: int, recipes: Sequence[Recipe], plan: ShardPlan) -> tuple[float, float]:
+    """Return the seconds that running workers need, and the share of their time that they spend in tasks."""
+    work, began = Work(), time.perf_counter()
     with SilentProgress().bar("", len(recipes)) as bar:
-        label_recipes(engine, recipes, plan, bar)
-    return time.perf_counter() - began
+        label_recipes(engine, recipes, plan, bar, work)
+    spent = time.perf_counter() - began
+    return spent, work.seconds / (workers * spent)
 
 
 def efficiency(edge: int, samples: int, repeats: int) -> None:
     """Print the rates: medians of runs in turn, the workers and the compiled solver warm."""
     recipes = {n: list(design(edge, f"part {n}").recipes(0, samples)) for n in range(repeats + 1)}
-    size = shard_size((edge, edge, edge), samples, 2)
+    size = min(16, shard_size((edge, edge, edge), samples, 2))
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        engines = {}
+        runs: dict[str, Callable[[list[Recipe], ShardPlan], tuple[float, float]]] = {"bare loop": bare_loop}
         for workers in (1, 2):
             connection = Connection(lambda workers=workers: local_cluster(ClusterConfig(workers=workers)))
             stack.callback(connection.close)
-            engines[workers] = Engine(connection)
-        runs: dict[str, Callable[[list[Recipe], ShardPlan], float]] = {
-            "bare loop": bare_loop,
-            "1 worker": lambda r, p: with_engine(engines[1], r, p),
-            "2 workers": lambda r, p: with_engine(engines[2], r, p),
-        }
-        seconds: dict[str, list[float]] = {title: [] for title in runs}
+            runs[f"{workers} workers"] = functools.partial(with_engine, Engine(connection), workers)
+        found: dict[str, list[tuple[float, float]]] = {title: [] for title in runs}
         for n in range(repeats + 1):
             for title, function in runs.items():
                 folder = Path(name) / f"{title} {n}"
                 folder.mkdir()
                 # The first repetition starts the workers and compiles the solver in them.
-                part = recipes[n] if n else recipes[n][: 4 * size]
-                spent = function(part, plan_in(folder, size))
+                spent = function(recipes[n] if n else recipes[n][: 4 * size], plan_in(folder, size))
                 if n:
-                    seconds[title].append(spent)
+                    found[title].append(spent)
+                    print(f"{title}: {samples / spent[0]:.2f} samples per second", file=sys.stderr, flush=True)
     print(f"{samples} samples of {edge}³, {size} in a shard, median of {repeats}\n")
-    print("| | samples per second | of the bare loop | median of the ratios |\n|---|---|---|---|")
-    for title, values in seconds.items():
-        ratios = [bare / value for bare, value in zip(seconds["bare loop"], values, strict=True)]
-        rate = samples / statistics.median(values)
-        bare = samples / statistics.median(seconds["bare loop"])
-        print(f"| {title} | {rate:.2f} | {rate / bare:.3f} | {statistics.median(ratios):.3f} |")
+    print("| | samples per second | median of the ratios to the bare loop | share of the workers' time in tasks |")
+    print("|---|---|---|---|")
+    for title, values in found.items():
+        ratios = [bare / value for (bare, _), (value, _) in zip(found["bare loop"], values, strict=True)]
+        rate, share = samples / statistics.median(v for v, _ in values), statistics.median(s for _, s in values)
+        print(f"| {title} | {rate:.2f} | {statistics.median(ratios):.3f} | {share:.3f} |")
 
 
 def _nothing(recipes: Sequence[Recipe], mark: Mark) -> BatchResult:

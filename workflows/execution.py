@@ -147,12 +147,20 @@ class _Run(Generic[T]):
             return None
         if future not in self.running:  # of a cluster that is gone
             return None
+        result, failure = None, None
         try:
             failure = future.exception(timeout=FETCH_SECONDS)
             result = None if failure else future.result(timeout=FETCH_SECONDS)
         except connection_errors() as error:
-            self._rebuild(f"a result cannot be fetched ({type(error).__name__})")
+            if future.status in ("lost", "pending"):
+                # The worker died with the result in its memory, and another one computes it again.
+                future.add_done_callback(self.ended.put)
+            else:
+                self._rebuild(f"a result cannot be fetched ({type(error).__name__})")
             return None
+        except Exception as error:
+            # The same, and the other one failed.
+            failure = error
         task = self.running.pop(future)
         if failure is not None and isinstance(failure, cancellations()):
             # The scheduler has forgotten it; it may be another one under the old address.

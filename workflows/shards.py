@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..datasets import Dataset, DatasetError, InvalidInput, Recipe, Sample, Status, Transport, write_shard
+from ..datasets import (
+    CampaignError,
+    Dataset,
+    DatasetError,
+    InvalidInput,
+    Recipe,
+    Sample,
+    Status,
+    Transport,
+    write_shard,
+)
 from ..datasets.manifest import create_folders
 from ..pipeline.labelling import LabelSettings, compute_sample, unlabelled
 from .batches import NOBODY, Batch, BatchResult, Done, Lost, Mark, run_batches
@@ -23,6 +33,8 @@ __all__ = ["WHOLE", "ShardPlan", "Share", "label_recipes", "missing_batches", "s
 FEWEST, MOST = 8, 64
 # A task should take about half a minute. Generating and solving costs 0.3 to 1 µs a voxel.
 VOXELS_IN_TASK = 64 * 96**3
+# So many samples that fail, and none that does not: not they are to blame, but what the workers run.
+FUTILE = 16
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,11 @@ def label_recipes(
         Advanced by one for each sample.
     monitor
         Told of each task and each loss.
+
+    Raises
+    ------
+    CampaignError
+        If the first samples all fail: then something is wrong with the workers, and nothing is recorded.
     """
     monitor = monitor or Monitor()
     create_folders(plan.folder)
@@ -133,14 +150,19 @@ def label_recipes(
         bar.advance(samples)
 
     batches = missing_batches(FinishedIds.of(plan.folder), recipes, plan, present)
+    computed, lost = False, list[Lost[Recipe]]()
     for end in run_batches(engine, functools.partial(_compute_shard, plan), batches, plan.marks):
-        if isinstance(end, Lost):
-            _record_lost(plan, end)
-            monitor.lost(end.item.id, end.sentence or Status.WORKER_LOST.sentence)
-            bar.advance()
-        elif isinstance(end, Done):
+        if isinstance(end, Done):
+            computed = True
             monitor.finished(len(end.items), end.receipt)
             bar.advance(len(end.items))
+        else:
+            lost.append(end)
+            if not computed and len(lost) == FUTILE:
+                raise CampaignError(_futile(end))
+        if computed:
+            _record_lost(plan, lost, bar, monitor)
+    _record_lost(plan, lost, bar, monitor)
     return Dataset(plan.folder)
 
 
@@ -180,8 +202,20 @@ def _compute_shard(plan: ShardPlan, recipes: Sequence[Recipe], mark: Mark) -> Ba
     return BatchResult(time.perf_counter() - began, tuple(failed))
 
 
-def _record_lost(plan: ShardPlan, lost: Lost[Recipe]) -> None:
-    """Store a sample that says what became of it."""
-    status = Status.INVALID_STRUCTURE if lost.sentence else Status.WORKER_LOST
-    sentence = f"Unexpected {lost.sentence}" if lost.sentence else status.sentence
-    write_shard(plan.folder, [unlabelled(lost.item, plan.transports, plan.settings, status, sentence)])
+def _futile(lost: Lost[Recipe]) -> str:
+    said = lost.sentence or Status.WORKER_LOST.sentence
+    return (
+        f"The first {FUTILE} samples failed on the workers, the last one with: {said.rstrip('.')}. None of them is "
+        "recorded; look whether the workers have this ionscreen and memory enough, and run the same command again."
+    )
+
+
+def _record_lost(plan: ShardPlan, lost: list[Lost[Recipe]], bar: Bar, monitor: Monitor) -> None:
+    """Store samples that say what became of them, and empty the list."""
+    for end in lost:
+        status = Status.INVALID_STRUCTURE if end.sentence else Status.WORKER_LOST
+        sentence = f"Unexpected {end.sentence}" if end.sentence else status.sentence
+        write_shard(plan.folder, [unlabelled(end.item, plan.transports, plan.settings, status, sentence)])
+        monitor.lost(end.item.id, sentence)
+        bar.advance()
+    lost.clear()

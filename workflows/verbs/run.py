@@ -27,6 +27,7 @@ def run(
     """Run a campaign into its run directory; run it again to resume."""
     from rich.console import Console
 
+    from ...datasets import InvalidInput
     from ..campaign import opened
     from ..designs import design_of
     from ..progress import TerminalProgress
@@ -35,6 +36,9 @@ def run(
     # Bars go to standard error, so that standard output holds the answer alone.
     console = Console(stderr=True)
     config, _ = load_campaign(campaign, settings or [])
+    # Dask writes it at the end, when it would be a pity to fail.
+    if performance_report and not performance_report.absolute().parent.is_dir():
+        raise InvalidInput(f"--performance-report {performance_report}: its folder is not there; make it first.")
     for warning in design_of(config, 0, "candidates").warnings():
         console.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True, highlight=False)
     progress = TerminalProgress(console)
