@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...datasets import Microstructure
-from .family import periodic_distance, require_between, require_fits, threshold_to_fraction
+from .family import require_between, require_fits, threshold_to_fraction
+from .packing import distance_to_spheres
 
 __all__ = ["Sintered"]
 
@@ -49,7 +50,7 @@ class Sintered:
         wanted = (
             -np.log1p(-self.void_fraction) * float(np.prod(shape)) * np.prod(voxel_size) / (4 / 3 * np.pi * radius**3)
         )
-        centres = np.zeros(shape, bool)
-        centres[tuple(rng.integers(0, shape, (max(1, round(wanted)), 3)).T)] = True
-        void = threshold_to_fraction(periodic_distance(centres, voxel_size, 2 * radius), self.void_fraction, rng)
+        centres = rng.random((max(1, round(wanted)), 3)) * np.array(shape) * voxel_size
+        distance = distance_to_spheres(centres, np.full(len(centres), radius), shape, voxel_size)
+        void = threshold_to_fraction(distance, self.void_fraction, rng)
         return Microstructure((~void).astype(np.uint8), self.phase_names, voxel_size)
