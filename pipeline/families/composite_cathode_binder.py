@@ -10,7 +10,7 @@ import numpy as np
 from ...datasets import InvalidInput, Microstructure
 from .cathode import ELECTROLYTE, Cathode
 from .family import require_between, threshold_to_fraction
-from .noise import filtered_noise
+from .noise import plain_noise
 
 __all__ = ["CompositeCathodeBinder"]
 
@@ -54,7 +54,7 @@ class CompositeCathodeBinder(Cathode):
         """Return the microstructure: that of the cathode without binder, and the film in its electrolyte; periodic."""
         plain, distance = self._without_binder(shape, voxel_size, seed)
         rng = np.random.default_rng((seed, len(self.phase_names)))
-        noise = filtered_noise(self.void_size_um, shape, voxel_size, int(rng.integers(2**31)))
+        noise = plain_noise(self.void_size_um, shape, voxel_size, rng)
         rough = distance / max(voxel_size) + ROUGHNESS * noise / np.std(noise)
         film = threshold_to_fraction(rough, self.binder_fraction, rng, among=plain.phases == ELECTROLYTE)
         grains = None if plain.grains is None else np.where(film, np.uint32(0), plain.grains)

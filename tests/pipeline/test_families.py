@@ -21,6 +21,7 @@ from ionscreen.pipeline.families import FAMILIES
 from ionscreen.pipeline.families.family import threshold_to_fraction
 from ionscreen.pipeline.families.fractions import target_fractions
 from ionscreen.pipeline.families.nearest_grains import nearest_grains
+from ionscreen.pipeline.families.noise import filtered_noise, plain_noise
 from ionscreen.pipeline.families.packing import distance_to_spheres, pack_spheres
 from ionscreen.pipeline.families.usual_ranges import usual_ranges
 from ionscreen.pipeline.generation import family_of, generate
@@ -366,6 +367,17 @@ def test_short_fibres_meet_their_fraction_and_conduct_less_than_long_ones() -> N
         assert made[0].fractions()["ceramic"] == pytest.approx(0.1, abs=1e-4)
         sigma.append(np.mean([effective_conductivity(m.phases, {0: 1e-3, 1: 1.0}, axis=0).sigma for m in made]))
     assert sigma[0] < 0.7 * sigma[1]
+
+
+def test_plain_noise_is_spread_and_correlated_like_porespys() -> None:
+    fields = [
+        filtered_noise(2.0, (40, 40, 40), VOXEL, SEED),
+        plain_noise(2.0, (40, 40, 40), VOXEL, np.random.default_rng(1)),
+    ]
+    for field in fields:
+        assert np.quantile(field, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.05)
+    steps = [[np.mean((f - np.roll(f, s, 1)) ** 2) for s in (1, 2, 4)] for f in fields]
+    np.testing.assert_allclose(steps[0], steps[1], rtol=0.15)
 
 
 def test_flat_particles_are_flat_along_x() -> None:
