@@ -38,7 +38,6 @@ def main(images: Path, run: Path) -> None:
             "families": [{"family": "blobs", "parameters": {"void_fraction": [0.1, 0.8], "blob_size_um": [1.2, 2.4]}}],
             "transport": {"conductivity_S_per_m": {"electrolyte": 0.18, "void": 0.0}},
             "label": {"samples": 96},
-            "train": {"epochs": 4},
             "candidates": {
                 "samples": 0,
                 "images": [{"path": str(images), "voxel_size_um": 0.4, "phases": {0: "void", 1: "electrolyte"}}],

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,24 @@ from .candidates import Candidates
 from .cluster import open_cluster, worker_count
 from .config import CampaignConfig
 from .connection import Connection
+from .descriptions import Screening, describe_candidates
+from .descriptor import CascadeDescriptor, Descriptor, NetworkDescriptor, predictor_of
 from .designs import design_of
 from .execution import Engine, Patience
 from .images import open_images
 from .monitor import Monitor
+from .neighbours import neighbours
 from .progress import Progress, SilentProgress
+from .properties import objective_of, properties_of
 from .ranking import rank, write_ranking
 from .resolution import resolve, settle
 from .results import CampaignResults
+from .rounds import Rounds, propose, verified_groups
 from .run_directory import RunDirectory
-from .screening import Prediction, Screening, screen
+from .screening import Prediction, predict_candidates
 from .shards import WHOLE, ShardPlan, Share, label_recipes, shard_size
 from .training_set import train_surrogate
-from .verification import Verification, choose, compare, write_verified
+from .verification import Verification, compare, write_verified
 
 __all__ = ["Campaign", "opened", "run_campaign"]
 
@@ -110,17 +116,21 @@ class Campaign:
         self.config, self.directory, self.progress = config, directory, progress
         self.monitor = Monitor(directory.log, directory.status_of(share.name), share.name)
         self.seed = config.seed or 0
-        self.transport = config.transport.transport()
-        self.settings = LabelSettings(axes=(config.label.axis,), rtol=config.label.rtol)
+        self.transports = tuple(given.transport() for given in config.every_transport)
+        self.settings = LabelSettings(axes=config.label.axes, rtol=config.label.rtol)
+        self.properties, self.objective = properties_of(config), objective_of(config)
         self.training_design = self._design("training")
-        for family in config.families:
-            self.transport.table(FAMILIES[family.family].phase_names)
-        for image in config.candidates.images:
-            self.transport.table(list(image.phases.values()))
+        for transport in self.transports:
+            for family in config.families:
+                transport.table(FAMILIES[family.family].phase_names)
+            for image in config.candidates.images:
+                transport.table(list(image.phases.values()))
         crops, files = open_images(config.candidates.images, config.structure.shape)
         self.candidates = Candidates(
             design=self._design("candidates"), samples=config.candidates.samples, crops=crops, files=files
         )
+        if config.mode == "adaptive":
+            self._add(Rounds.load(self.directory.rounds, self._screening_key(self._descriptor())).new)
         cluster = config.cluster
         connection = Connection(
             lambda: open_cluster(cluster, directory.path, config.name, performance_report), self.monitor
@@ -132,7 +142,7 @@ class Campaign:
     def finish(self) -> CampaignResults:
         """Take every step."""
         dataset = self.label()
-        evaluation = self.train(dataset)
+        evaluation = self.explore(dataset) if self.config.mode == "adaptive" else self.train(dataset)
         ranked = self.screen()
         return self.report(dataset, evaluation, ranked, self.verify(ranked))
 
@@ -148,30 +158,65 @@ class Campaign:
         with self.timed("train"):
             return train_surrogate(dataset, self.config, self.directory, self.progress)
 
+    def explore(self, dataset: Dataset) -> dict[str, Any]:
+        """Propose candidates, solve them and train again, until nothing better is likely to remain.
+
+        Every round is stored before it is solved; a resumed campaign goes on with the last one.
+        """
+        key, settings = self._screening_key(self._descriptor()), self.config.adaptive
+        rounds = Rounds.load(self.directory.rounds, key)
+        rounds.save(self.directory.rounds)
+        while True:
+            solved = self._solve_proposed(rounds)
+            evaluation = self.train(dataset)
+            ranked = self.screen()
+            entries = compare(ranked, dict.fromkeys(rounds.predicted, "top"), solved, self.properties, self.objective)
+            found = {e.prediction.index: e for e in entries.entries}
+            proposed = propose(ranked, found, self.objective, settings)
+            ended = proposed.probability < settings.stop_probability or not proposed.predicted
+            if ended or len(rounds.entries) == settings.rounds:
+                replace(rounds, remaining=proposed.probability).save(self.directory.rounds)
+                return evaluation
+            purpose = f"round {len(rounds.entries)}"
+            new = neighbours(ranked[: settings.batch], self.candidates.design, settings.new_recipes, purpose)
+            rounds = replace(rounds, entries=(*rounds.entries, replace(proposed, new=new)), remaining=None)
+            self.progress.say(rounds.sentence(self.objective))
+            rounds.save(self.directory.rounds)
+            self._add(new)
+
+    def _add(self, recipes: Sequence[Recipe]) -> None:
+        """Let recipes join the candidates, after all others, so that these keep their numbers."""
+        self.candidates = replace(self.candidates, crops=(*self.candidates.crops, *recipes))
+
+    def _solve_proposed(self, rounds: Rounds) -> Dataset:
+        recipes = [self.candidates.recipes(i, i + 1)[0] for i in sorted(rounds.predicted)]
+        with self.timed("verify", len(recipes)):
+            return self._label("Solving proposals", recipes, len(recipes), self.directory.verification)
+
     def screen(self) -> list[Prediction]:
         """Predict every candidate and rank them."""
-        screening = Screening(
-            candidates=self.candidates,
-            transport=self.transport,
-            axis=self.config.label.axis,
-            checkpoint=self.directory.surrogate,
-            key=self._screening_key(),
-        )
+        descriptor = self._descriptor()
+        key = self._screening_key(descriptor)
+        screening = Screening(candidates=self.candidates, properties=self.properties, descriptor=descriptor, key=key)
         total, folder = len(self.candidates), self.directory.screening
         with self.timed("screen", total), self.progress.bar("Screening candidates", total) as bar:
-            predictions = screen(self.engine, screening, folder, self.directory.marks, bar, self.monitor)
-            ranked = rank(predictions, self.config.screen.objective, self.config.screen.constraints)
-            write_ranking(ranked, self.directory.ranking)
+            describe_candidates(self.engine, screening, folder, self.directory.marks, bar, self.monitor)
+            predictor = predictor_of(self.directory.surrogate, self.config.train.model)
+            predictions = predict_candidates(folder, key, total, self.properties, predictor, self.objective)
+            ranked = rank(predictions, self.objective.sense, self.config.screen.constraints)
+            write_ranking(ranked, self.directory.ranking, self.objective)
         return ranked
 
     def verify(self, ranked: Sequence[Prediction]) -> Verification:
-        """Solve the best candidates and some random ones."""
-        groups = choose(ranked, self.config.screen.verify_top, self.config.screen.verify_random, self.seed)
+        """Solve the best candidates and some random ones; what was proposed is solved already."""
+        rounds = Rounds.load(self.directory.rounds) if self.config.mode == "adaptive" else Rounds("")
+        groups = verified_groups(ranked, self.config, rounds)
         recipes = [self.candidates.recipes(i, i + 1)[0] for i in sorted(groups)]
         with self.timed("verify", len(recipes)):
             dataset = self._label("Verifying winners", recipes, len(recipes), self.directory.verification)
-        verification = compare(ranked, groups, dataset, self.transport.name, self.config.label.axis)
-        write_verified(verification, self.directory.verified)
+        ranked = rounds.before(ranked)
+        verification = compare(ranked, groups, dataset, self.properties, self.objective, self.config.label.rtol)
+        write_verified(verification, self.directory.verified, self.objective.unit)
         return verification
 
     def report(
@@ -182,6 +227,7 @@ class Campaign:
 
         results = CampaignResults(self.config, self.directory, dataset, evaluation, tuple(ranked), verification)
         with self.timed("report"), self.progress.bar("Writing the report", 1) as bar:
+            results.export_winners()
             write_report(results)
             bar.advance()
         return results
@@ -206,7 +252,7 @@ class Campaign:
         plan = ShardPlan(
             folder=folder,
             marks=self.directory.marks,
-            transports=(self.transport,),
+            transports=self.transports,
             settings=self.settings,
             files=self.candidates.files,
             # The same in every share, whatever machine it is on.
@@ -217,9 +263,19 @@ class Campaign:
         with self.progress.bar(title, total) as bar:
             return label_recipes(self.engine, recipes, plan, bar, self.monitor)
 
-    def _screening_key(self) -> str:
-        """Return a digest of what predictions depend on: the surrogate's bytes and everything that names candidates."""
-        surrogate = (self.directory.surrogate / "model.json").read_bytes()
-        config = self.config.model_dump(mode="json", include={"seed", "structure", "families", "candidates"})
-        text = json.dumps([config, sorted(self.candidates.files)], sort_keys=True).encode()
-        return hashlib.blake2b(surrogate + text, digest_size=16).hexdigest()
+    def _descriptor(self) -> Descriptor:
+        """Return what is computed of a candidate by a worker."""
+        if self.config.train.model == "network":
+            digest = hashlib.blake2b((self.directory.surrogate / "model.json").read_bytes(), digest_size=16)
+            return NetworkDescriptor(self.directory.surrogate, digest.hexdigest())
+        from ..surrogate.cascade_settings import CascadeSettings
+
+        return CascadeDescriptor(CascadeSettings())
+
+    def _screening_key(self, descriptor: Descriptor) -> str:
+        """Return a digest of what descriptions depend on; of the surrogate itself only what the descriptor names."""
+        fields = {"seed", "structure", "families", "candidates", "transport", "transports"}
+        config = self.config.model_dump(mode="json", include=fields)
+        axes = [wanted.axis for wanted in self.properties]
+        text = json.dumps([config, axes, sorted(self.candidates.files), repr(descriptor)], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -23,7 +23,7 @@ class Candidates:
     samples
         How many of them.
     crops
-        Recipes of image windows, after these.
+        Other recipes, after these: windows of images, and what active learning adds.
     files
         Digest -> path of the images.
     """

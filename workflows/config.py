@@ -19,6 +19,7 @@ from .config_override import override
 
 if TYPE_CHECKING:
     from ..surrogate import TrainingConfig
+    from ..surrogate.regression import RegressionConfig
 
 __all__ = ["CampaignConfig", "expand_path", "load_config", "save_config"]
 
@@ -27,6 +28,9 @@ Edge = Annotated[int, Field(ge=8, le=1024)]
 Axis = Literal[0, 1, 2]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
+# Of the block train: what only the network knows, and its defaults, which suit a campaign of hundreds of structures.
+NETWORK_ONLY = ("device", "precision", "gradient_accumulation", "ipu")
+NETWORK_DEFAULTS = {"epochs": 40, "batch_size": 16, "learning_rate": 3e-3, "patience": 40}
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 50
 MAX_VOXELS = 512**3
@@ -138,17 +142,27 @@ class LabelConfig(_Block):
     """The structures whose conductivity is computed exactly, to train on."""
 
     samples: Annotated[int, Field(ge=20, le=10_000_000)] = 384
-    axis: Axis = 0
+    axis: Axis | Literal["all"] = 0
     rtol: Annotated[float, Field(ge=1e-8, le=1e-2)] = 1e-4
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes, in order."""
+        return (0, 1, 2) if self.axis == "all" else (self.axis,)
 
 
 class TrainConfig(_Block):
-    """How the surrogate is trained."""
+    """How the surrogate is trained; None is the model's own default.
 
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = 40
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
-    patience: Annotated[int, Field(ge=1, le=10_000)] = 40
+    The regressor corrects a truncated solution and trains in seconds on a CPU; the network is a 3-D CNN for GPUs and
+    IPUs.
+    """
+
+    model: Literal["regressor", "network"] = "regressor"
+    epochs: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    batch_size: Annotated[int, Field(ge=1, le=4096)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    patience: Annotated[int, Field(ge=1, le=10_000)] | None = None
     device: Literal["cpu", "cuda", "ipu"] = "cpu"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     gradient_accumulation: Annotated[int, Field(ge=1, le=4096)] = 1
@@ -156,16 +170,28 @@ class TrainConfig(_Block):
 
     @model_validator(mode="after")
     def _valid(self) -> TrainConfig:
+        defaults = {name: type(self).model_fields[name].default for name in NETWORK_ONLY}
+        changed = [name for name in NETWORK_ONLY if getattr(self, name) != defaults[name]]
+        if changed and self.model == "regressor":
+            raise ValueError(f"{changed[0]} is for the network; add model: network, or leave it out")
         # What the defaults cannot break is not checked: that takes torch, which takes seconds to import.
-        if self.model_fields_set & {"device", "precision", "gradient_accumulation", "ipu"}:
-            self.settings(0)
+        if changed:
+            self.network(0)
         return self
 
-    def settings(self, seed: int) -> TrainingConfig:
-        """Return the surrogate's configuration."""
+    def network(self, seed: int) -> TrainingConfig:
+        """Return the network's configuration."""
         from ..surrogate.run_config import training_config
 
-        return training_config({**self.model_dump(), "seed": seed})
+        given = {name: value for name, value in self.model_dump(exclude={"model"}).items() if value is not None}
+        return training_config({**NETWORK_DEFAULTS, **given, "seed": seed})
+
+    def regressor(self, seed: int) -> RegressionConfig:
+        """Return the regressor's configuration."""
+        from ..surrogate.regression import RegressionConfig
+
+        given = self.model_dump(exclude={"model", *NETWORK_ONLY}, exclude_none=True)
+        return RegressionConfig(**given, seed=seed)
 
 
 class ImageConfig(_Block):
@@ -191,12 +217,21 @@ class CandidatesConfig(_Block):
 
 
 class ScreenConfig(_Block):
-    """What is looked for, and how much of it is checked by the solver."""
+    """What is looked for, and how much of it is checked by the solver.
+
+    `quantity` is a property: a transport's name, ``ionic``, or with ``label.axis: all`` that and an axis, ``ionic_x``;
+    ``smallest`` of all transports' conductivities, each over its scale; or ``anisotropy``, the largest conductivity
+    over the smallest, along three axes. By default it is the first property.
+    """
 
     objective: Literal["maximise", "minimise"] = "maximise"
+    quantity: str | None = None
+    scales_S_per_m: dict[str, Positive] = {}  # noqa: N815
+    at_least_S_per_m: dict[str, Positive] = {}  # noqa: N815
     constraints: dict[str, tuple[Fraction, Fraction]] = {}
     verify_top: Annotated[int, Field(ge=1, le=100_000)] = 20
     verify_random: Annotated[int, Field(ge=0, le=100_000)] = 20
+    export_top: Annotated[int, Field(ge=0, le=1000)] = 3
 
     @model_validator(mode="after")
     def _ordered(self) -> ScreenConfig:
@@ -206,28 +241,71 @@ class ScreenConfig(_Block):
         return self
 
 
+class AdaptiveConfig(_Block):
+    """Rounds in mode adaptive: propose candidates, solve them, train again.
+
+    Each round also draws `new_recipes` near the best predicted ones, which join the candidates. The search ends when
+    the probability that a better one than the best solved remains is below `stop_probability`.
+    """
+
+    batch: Annotated[int, Field(ge=1, le=100_000)] = 16
+    rounds: Annotated[int, Field(ge=1, le=10_000)] = 20
+    new_recipes: Annotated[int, Field(ge=0, le=100_000)] = 32
+    acquisition: Literal["expected_improvement", "upper_confidence_bound"] = "expected_improvement"
+    stop_probability: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+
 class CampaignConfig(_Block):
     """One campaign, complete: what is generated, labelled, learned, screened and verified."""
 
     name: Name = "campaign"
+    mode: Literal["one_shot", "adaptive"] = "one_shot"
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     run_directory: PathText | None = None
     structure: StructureConfig = StructureConfig()
     families: Annotated[list[FamilyConfig], Field(min_length=1)]
-    transport: TransportConfig
+    transport: TransportConfig | None = None
+    transports: Annotated[list[TransportConfig], Field(max_length=8)] = []
     label: LabelConfig = LabelConfig()
     train: TrainConfig = TrainConfig()
     candidates: CandidatesConfig = CandidatesConfig()
     screen: ScreenConfig = ScreenConfig()
+    adaptive: AdaptiveConfig = AdaptiveConfig()
     cluster: ClusterConfig = ClusterConfig()
+
+    @property
+    def every_transport(self) -> tuple[TransportConfig, ...]:
+        """The one, or all of several."""
+        return tuple(self.transports) if self.transport is None else (self.transport,)
 
     @model_validator(mode="after")
     def _known_phases(self) -> CampaignConfig:
-        known = self.transport.transport().conductivity
+        self._check_transports()
+        known = self.every_transport[0].transport().conductivity
         for phase in self.screen.constraints:
             if phase not in known:
                 raise ValueError(f"screen.constraints limits the phase {phase!r}; there are {', '.join(sorted(known))}")
         return self
+
+    @model_validator(mode="after")
+    def _known_properties(self) -> CampaignConfig:
+        from .properties import check_objective
+
+        check_objective(self)
+        return self
+
+    def _check_transports(self) -> None:
+        names = [each.name for each in self.every_transport]
+        if not names:
+            raise ValueError("the field 'transport' is missing; add it, or transports: a list of several")
+        if self.transport is not None and self.transports:
+            raise ValueError("transport and transports are both there; list all of them under transports")
+        if len(set(names)) < len(names):
+            raise ValueError(f"transports: two have the name {max(names, key=names.count)!r}; rename one")
+        if self.train.model == "network" and len(names) * len(self.label.axes) > 1:
+            raise ValueError("train.model: the network learns one transport along one axis; take the regressor")
+        if self.train.model == "network" and self.mode == "adaptive":
+            raise ValueError("mode: adaptive trains again in each round, which takes the regressor, not the network")
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> CampaignConfig:

@@ -40,7 +40,7 @@ MAPS = 6  # families in one figure
 
 def composition_figure(results: CampaignResults) -> bytes:
     """Draw the predicted σ_eff of every percolating candidate against its conducting volume fraction."""
-    conducting = [name for name, sigma in results.config.transport.transport().conductivity.items() if sigma > 0]
+    conducting = [name for name, sigma in results.leading.transport.conductivity.items() if sigma > 0]
     percolating = [p for p in results.ranked if p.status == Status.OK]
 
     def fraction(fractions: Any) -> float:
@@ -62,7 +62,7 @@ def composition_figure(results: CampaignResults) -> bytes:
         top = results.verification.group("top")
         x = [fraction(e.prediction.fractions) for e in top]
         axes.scatter(x, [e.sigma for e in top], s=34, facecolors="none", edgecolors="black", label="verified best")
-        axes.set(xlabel="conducting volume fraction", ylabel="σ_eff [S/m]")
+        axes.set(xlabel="conducting volume fraction", ylabel=results.objective.label)
         # Without a single value a logarithmic axis cannot be scaled.
         if percolating:
             axes.set_yscale("log")
@@ -104,7 +104,7 @@ def verification_figure(results: CampaignResults) -> bytes:
             axes.errorbar(exact, predicted, yerr=bars, fmt="o", ms=4, lw=0.8, c=colour, label=f"{group} candidates")
         everything = [*results.verification.group("top"), *results.verification.group("random")]
         _diagonal(axes, np.array([e.sigma for e in everything]))
-        axes.set(xlabel="σ_eff, solver [S/m]", ylabel="σ_eff, surrogate [S/m]")
+        axes.set(xlabel=f"{results.objective.label}, solver", ylabel=f"{results.objective.label}, surrogate")
         axes.legend(fontsize=8)
 
     return figure_of(draw, transparent=True, title="Verified candidates, 90 % intervals")
@@ -150,13 +150,13 @@ def parameter_figure(results: CampaignResults) -> bytes:
     figure = new_figure(3.6 * columns, 3.1 * max(1, -(-len(families) // columns)))
     for place, family in enumerate(families, start=1):
         axes = figure.add_subplot(-(-len(families) // columns), columns, place)
-        _parameter_map(axes, [p for p in percolating if p.family == family], best, ends)
+        _parameter_map(axes, [p for p in percolating if p.family == family], best, ends, results.objective.label)
         axes.set_title(family.replace("_", " "), fontsize=10)
     figure.set_layout_engine("tight")
     return png(figure, transparent=True)
 
 
-def _parameter_map(axes: Axes, members: Sequence[Any], best: set[int], ends: Sequence[float]) -> None:
+def _parameter_map(axes: Axes, members: Sequence[Any], best: set[int], ends: Sequence[float], label: str) -> None:
     """Draw one family; a family of one parameter shows σ_eff over it."""
     from matplotlib.colors import LogNorm
 
@@ -174,7 +174,7 @@ def _parameter_map(axes: Axes, members: Sequence[Any], best: set[int], ends: Seq
     marked = np.array([p.index in best for p in members], dtype=bool)
     axes.scatter(x[marked], y[marked], s=38, facecolors="none", edgecolors="black", linewidths=1.1)
     for setter, name in ((axes.set_xlabel, names[0]), (axes.set_ylabel, names[1])):
-        setter(name.replace("_", " ") or "σ_eff [S/m]", fontsize=8)
+        setter(name.replace("_", " ") or label, fontsize=8)
     axes.tick_params(labelsize=7)
     axes.figure.colorbar(points, ax=axes).ax.tick_params(labelsize=7)
 

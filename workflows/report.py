@@ -22,9 +22,11 @@ from .figures import (
     parity_figure,
     verification_figure,
 )
+from .properties import properties_of
 from .results import CampaignResults, in_percent
 from .screening import Prediction
 from .structure_figures import bottleneck_figure, window_map_figure, winners_figure
+from .tradeoff_figure import tradeoff_figure
 from .verification import Verified
 from .window_map import WindowMap, window_maps, write_window_map
 
@@ -69,6 +71,7 @@ def _content(results: CampaignResults, maps: Sequence[WindowMap]) -> dict[str, A
     return {
         "config": results.config,
         "summary": results.summary(),
+        "best": results.verification.best(results.objective.sense),
         "statistics": results.statistics,
         "lines": [line.strip().split("  ", 1) for line in results.text().splitlines()],
         "evaluation": results.evaluation,
@@ -78,7 +81,15 @@ def _content(results: CampaignResults, maps: Sequence[WindowMap]) -> dict[str, A
         "verified": results.verification.entries,
         "rows": _rows(results),
         "failures": _failures(results),
-        "statuses": [(s, count) for s, count in sorted(results.statuses().items())],
+        "statuses": [
+            (wanted.name, s, count)
+            for wanted in properties_of(results.config)
+            for s, count in sorted(results.statuses(wanted).items())
+        ],
+        "properties": [wanted.name for wanted in properties_of(results.config)],
+        "objective": results.objective,
+        "rounds": results.rounds,
+        "axis": results.leading.axis,
         "seconds": results.directory.read_timings(),
         "versions": {name: version(name) for name in VERSIONS},
         "python": f"{platform.python_implementation()} {platform.python_version()} on {platform.system()}",
@@ -100,13 +111,14 @@ def _rows(results: CampaignResults) -> list[tuple[int, Prediction, Verified | No
 
 def _failures(results: CampaignResults) -> list[tuple[str, str, str, str]]:
     """Return stage, sample, status and what happened, of structures that gave no number; the first of many."""
-    name, axis = results.config.transport.name, results.config.label.axis
     found = []
     for stage, dataset in (("label", results.dataset), ("verify", Dataset(results.directory.verification))):
-        for sample_id in _failed(dataset, name, axis):
-            label = dataset.sample(sample_id).labels[name]
-            status = Status(int(label.status[axis]))
-            found.append((stage, sample_id, status.name.lower(), label.message or status.sentence))
+        for wanted in properties_of(results.config):
+            name, axis = wanted.transport.name, wanted.axis
+            for sample_id in _failed(dataset, name, axis):
+                label = dataset.sample(sample_id).labels[name]
+                status = Status(int(label.status[axis]))
+                found.append((stage, sample_id, status.name.lower(), label.message or status.sentence))
     for p in results.ranked:
         if p.sigma is None:
             found.append(("screen", p.id, p.status.name.lower(), p.status.sentence))
@@ -131,35 +143,35 @@ def _figures(results: CampaignResults) -> tuple[dict[str, bytes], Any]:
         "learning": learning_figure(results),
         "parameters": parameter_figure(results),
     }
+    if len(properties_of(results.config)) > 1:
+        figures["tradeoff"] = tradeoff_figure(results)
     winners = _winners(results)
     if not winners:
         return figures, None
-    figures["winners"] = winners_figure(winners, results.config.label.axis)
+    figures["winners"] = winners_figure(winners, results.leading.axis)
     layers = _bottleneck(winners[0][1], results)
     if layers is not None:
-        figures["bottleneck"] = bottleneck_figure(layers, winners[0][1], results.config.label.axis)
+        figures["bottleneck"] = bottleneck_figure(layers, winners[0][1], results.leading.axis)
     return figures, layers
 
 
 def _bottleneck(structure: Microstructure, results: CampaignResults) -> Any:
     from ..pipeline.bottlenecks import current_layers
 
-    label = results.config.label
+    _, transport, axis = results.leading
     try:
-        return current_layers(structure, results.config.transport.transport(), label.axis, max(label.rtol, 1e-4))
+        return current_layers(structure, transport, axis, max(results.config.label.rtol, 1e-4))
     except InvalidInput:
         return None  # a structure that the transport does not know: the verification says so
 
 
 def _winners(results: CampaignResults) -> list[tuple[str, Microstructure]]:
     """Return title and structure of the best verified candidates."""
-    sign = -1 if results.config.screen.objective == "maximise" else 1
-    solved = [*results.verification.group("top"), *results.verification.group("random")]
-    best = sorted(solved, key=lambda e: sign * e.sigma)[:PICTURED]
+    best = results.verification.ranking(results.objective.sense)[:PICTURED]
     dataset = Dataset(results.directory.verification)
     structures = [dataset.sample(e.prediction.id).microstructure for e in best]
     return [
-        (f"{e.prediction.family.replace('_', ' ')}\n{e.sigma:.3g} S/m", structure)
+        (f"{e.prediction.family.replace('_', ' ')}\n{e.sigma:.3g} {results.objective.unit}", structure)
         for e, structure in zip(best, structures, strict=True)
         if structure is not None
     ]

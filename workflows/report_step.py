@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from ..datasets import CampaignError, Dataset, InvalidInput
 from .config import CampaignConfig
+from .descriptor import predictor_of
+from .properties import objective_of, properties_of
 from .ranking import rank
 from .results import CampaignResults
+from .rounds import Rounds, verified_groups
 from .run_directory import RunDirectory, read_json
 from .screening import stored_predictions
-from .verification import choose, compare
+from .verification import compare
 
 __all__ = ["finished_results"]
 
@@ -33,11 +36,15 @@ def finished_results(config: CampaignConfig, directory: RunDirectory) -> Campaig
     evaluation = read_json(directory.evaluation)
     if not isinstance(evaluation, dict):
         raise CampaignError(f"{directory.evaluation} cannot be read; train again with 'ionscreen train'.")
-    ranked = rank(stored_predictions(directory.screening), config.screen.objective, config.screen.constraints)
-    groups = choose(ranked, config.screen.verify_top, config.screen.verify_random, config.seed or 0)
+    properties, objective = properties_of(config), objective_of(config)
+    predictor = predictor_of(directory.surrogate, config.train.model)
+    predictions = stored_predictions(directory.screening, properties, predictor, objective)
+    ranked = rank(predictions, objective.sense, config.screen.constraints)
+    rounds = Rounds.load(directory.rounds) if config.mode == "adaptive" else Rounds("")
+    groups = verified_groups(ranked, config, rounds)
     solved = Dataset(directory.verification)
     try:
-        verification = compare(ranked, groups, solved, config.transport.name, config.label.axis)
+        verification = compare(rounds.before(ranked), groups, solved, properties, objective, config.label.rtol)
     except InvalidInput as error:
         raise CampaignError(
             f"{directory.verification} lacks candidates that are to be verified; finish the campaign with "

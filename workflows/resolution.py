@@ -76,6 +76,6 @@ def settle(config: CampaignConfig, directory: RunDirectory, store: bool = True) 
 
 def _identity(config: CampaignConfig) -> str:
     """Return what the labels depend on; everything else may change between starts."""
-    data = config.model_dump(mode="json", include={"seed", "structure", "families", "transport", "label"})
+    data = config.model_dump(mode="json", include={"seed", "structure", "families", "transport", "transports", "label"})
     data["label"].pop("samples")  # more samples of the same stream are welcome
     return json.dumps(data, sort_keys=True)

@@ -12,6 +12,10 @@ from typing import Any
 
 from ..datasets import Dataset, Status
 from .config import CampaignConfig, ImageConfig
+from .descriptions import screening_seconds
+from .objective import Objective
+from .properties import Property, leading_property, objective_of
+from .rounds import Rounds
 from .run_directory import RunDirectory
 from .screening import Prediction
 from .screening_statistics import Estimate, ScreeningStatistics, screening_statistics
@@ -47,10 +51,21 @@ class CampaignResults:
     ranked: tuple[Prediction, ...]
     verification: Verification
 
-    def statuses(self) -> Counter[Status]:
-        """Return how many labelled structures have each status."""
-        labels = self.dataset.labels(self.config.transport.name)
-        return Counter(Status(int(s)) for s in labels["status"][:, self.config.label.axis])
+    @functools.cached_property
+    def objective(self) -> Objective:
+        """What is looked for."""
+        return objective_of(self.config)
+
+    @functools.cached_property
+    def leading(self) -> Property:
+        """The property whose current is drawn."""
+        return leading_property(self.config)
+
+    def statuses(self, wanted: Property | None = None) -> Counter[Status]:
+        """Return how many labelled structures have each status, for the leading property if not told which."""
+        wanted = wanted or self.leading
+        labels = self.dataset.labels(wanted.transport.name)
+        return Counter(Status(int(s)) for s in labels["status"][:, wanted.axis])
 
     @functools.cached_property
     def statistics(self) -> ScreeningStatistics:
@@ -59,7 +74,7 @@ class CampaignResults:
         return screening_statistics(
             self.ranked,
             self.verification,
-            self.config.screen.objective,
+            self.objective.sense,
             labelled=len(self.dataset),
             held_out=(round(float(self.evaluation["coverage"]) * count), count),
             seed=self.config.seed or 0,
@@ -72,10 +87,24 @@ class CampaignResults:
 
         return {file_digest(image.path): image for image in self.config.candidates.images}
 
+    def export_winners(self) -> None:
+        """Write the best solved structures as VTI files whose names begin with their place."""
+        from ..datasets.export_images import export_vti
+
+        wanted = self.verification.ranking(self.objective.sense)[: self.config.screen.export_top]
+        solved = Dataset(self.directory.verification)
+        self.directory.winners.mkdir(exist_ok=True, mode=0o700)
+        for old in self.directory.winners.glob("*.vti"):
+            old.unlink()
+        for place, entry in enumerate(wanted, start=1):
+            export_vti(solved.subset([entry.prediction.id]), self.directory.winners)
+            written = self.directory.winners / f"{entry.prediction.id}.vti"
+            written.rename(self.directory.winners / f"{place:03d}-{entry.prediction.id[:12]}.vti")
+
     def summary(self) -> dict[str, Any]:
         """Return the summary as JSON types; unknown numbers are None."""
         statuses, verification = self.statuses(), self.verification
-        best = verification.best(self.config.screen.objective)
+        best = verification.best(self.objective.sense)
         inside, solved = verification.coverage()
         timings = self.directory.read_timings()
         values = {
@@ -86,7 +115,8 @@ class CampaignResults:
             "candidates": len(self.ranked),
             "best_id": best.prediction.id if best else None,
             "best_family": best.prediction.family if best else None,
-            "best_sigma_S_per_m": best.sigma if best else None,
+            "best_sigma_S_per_m" if self.objective.unit == "S/m" else "best_objective": best.sigma if best else None,
+            "best_properties_S_per_m": dict(best.properties) if best else {},
             "median_error_top": verification.median_error("top"),
             "median_error_random": verification.median_error("random"),
             "median_sigma_top_S_per_m": verification.median_sigma("top"),
@@ -109,11 +139,6 @@ class CampaignResults:
         ratio = f"{top / random:.2f} times" if top and random else "not comparable to"
         labelled = ", ".join(f"{count} {name.replace('_', '-')}" for name, count in s["labelled"].items())
         seconds = ", ".join(f"{stage} {value:.0f} s" for stage, value in s["seconds"].items())
-        winner = (
-            f"{s['best_family']} {s['best_id'][:12]}, σ_eff = {s['best_sigma_S_per_m']:.4g} S/m, solved"
-            if s["best_id"]
-            else "none: no verified candidate percolates"
-        )
         lines = [
             ("Report", str(self.directory.report)),
             ("Ranking", f"{self.directory.ranking} ({s['candidates']} candidates)"),
@@ -121,22 +146,55 @@ class CampaignResults:
             ("Surrogate", f"{self.directory.surrogate}"),
             (
                 "Error, held out",
-                f"median {e['median']:.1%}, mean {e['mape']:.1%} on {e['count']:.0f} structures never trained on",
+                f"median {e['median']:.2%}, mean {e['mape']:.2%} on {e['count']:.0f} structures never trained on",
             ),
-            ("Winner", winner),
+            ("Winner", self._winner()),
             (
                 "Prediction error",
                 f"median {_percent(s['median_error_top'])} on the verified best, "
                 f"{_percent(s['median_error_random'])} on random ones; "
                 f"{s['inside_interval']} of {s['verified']} inside their 90 % interval",
             ),
-            ("Best against random", f"the verified best conduct {ratio} the random ones (medians)"),
+            ("Best against random", f"the verified best are {ratio} the random ones (medians)"),
             ("Recall", recall_sentence(self.statistics)),
-            ("Time", seconds),
+            ("Time", f"{seconds}{self._bottleneck()}"),
             ("Next", self._advice(s)),
         ]
+        if self.config.mode == "adaptive":
+            lines.insert(5, ("Rounds", self._rounds()))
         warnings = [("WARNING", sentence) for sentence in self.statistics.failures]
         return "\n".join(f"{name:>20}  {value}" for name, value in [*warnings, *lines])
+
+    @functools.cached_property
+    def rounds(self) -> Rounds:
+        """What active learning proposed; nothing in mode one_shot."""
+        return Rounds.load(self.directory.rounds) if self.config.mode == "adaptive" else Rounds("")
+
+    def _rounds(self) -> str:
+        found = self.rounds
+        ended = "unknown" if found.remaining is None else f"{found.remaining:.2g}"
+        return (
+            f"{len(found.entries)}, {len(found.predicted)} candidates solved in them, {len(found.new)} recipes added; "
+            f"something better remains with a probability of {ended}"
+        )
+
+    def _bottleneck(self) -> str:
+        """Return which part of the screening took the workers longest, and its share."""
+        generating, describing = screening_seconds(self.directory.screening)
+        if not generating + describing:
+            return ""
+        slower, share = max(("generation", generating), ("the surrogate", describing), key=lambda each: each[1])
+        return f"; {slower} limits the screening ({share / (generating + describing):.0%} of the workers' time)"
+
+    def _winner(self) -> str:
+        best = self.verification.best(self.objective.sense)
+        if best is None:
+            return "none: no verified candidate percolates"
+        p, properties = best.prediction, ", ".join(f"{n} {v:.4g} S/m" for n, v in best.properties.items())
+        value = f"σ_eff = {best.sigma:.4g} S/m"
+        if self.objective.unit != "S/m" or len(best.properties) > 1:
+            value = f"{self.objective.label.removesuffix(' [S/m]')} = {best.sigma:.4g} ({properties})"
+        return f"{p.family} {p.id[:12]}, {value}, solved"
 
     def _advice(self, summary: Mapping[str, Any]) -> str:
         if self.evaluation["median"] > 0.05:
@@ -164,7 +222,7 @@ def in_percent(estimate: Estimate, digits: int = 0) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.1%}"
+    return "unknown" if value is None else f"{value:.2%}"
 
 
 def _plain(value: Any) -> Any:

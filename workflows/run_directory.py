@@ -66,6 +66,11 @@ class RunDirectory:
         return self.path / "ranking.csv"
 
     @property
+    def rounds(self) -> Path:
+        """What active learning proposed, round by round."""
+        return self.path / "rounds.json"
+
+    @property
     def maps(self) -> Path:
         """Maps of the local conductivity of the images whose windows are candidates."""
         return self.path / "maps"
@@ -74,6 +79,11 @@ class RunDirectory:
     def verification(self) -> Path:
         """The dataset of the candidates that the solver checked."""
         return self.path / "verification"
+
+    @property
+    def winners(self) -> Path:
+        """The best solved structures for ParaView, best first."""
+        return self.path / "winners"
 
     @property
     def verified(self) -> Path:

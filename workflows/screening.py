@@ -1,34 +1,21 @@
-"""Screening: every candidate generated, trimmed to what percolates, and predicted by the surrogate."""
+"""Screening: descriptions of all candidates -> predictions of each property, and of what is looked for."""
 
 from __future__ import annotations
 
-import functools
-import json
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..datasets import InvalidInput, Microstructure, Recipe, Status, Transport
-from ..datasets.durable_file import write_durably
-from ..pipeline.generation import generate
-from .batches import WHOLE, Batch, BatchResult, Lost, Mark, run_batches
-from .candidates import Candidates
-from .execution import Engine
-from .monitor import Monitor
-from .progress import Bar
-from .run_directory import read_json
+from ..datasets import Status
+from .descriptions import Block, newest_key, read_blocks
+from .descriptor import Predictor
+from .objective import Interval, Objective
+from .properties import Property
 
-if TYPE_CHECKING:
-    from ..surrogate import Surrogate
-
-__all__ = ["Prediction", "Screening", "screen", "stored_predictions"]
-
-BLOCK = 64
-BATCH = 16
+__all__ = ["Prediction", "predict_candidates", "stored_predictions"]
 
 
 @dataclass(frozen=True)
@@ -44,9 +31,17 @@ class Prediction:
     parameters, fractions
         Of its recipe; volume fractions that were achieved.
     status
-        OK, NON_PERCOLATING (sigma is exactly 0, no guess), INVALID_STRUCTURE or WORKER_LOST.
+        OK, NON_PERCOLATING (the value is exactly 0, no guess), INVALID_STRUCTURE or WORKER_LOST.
     sigma, low, high
-        Predicted conductivity and its 90 % interval, S/m; None for an invalid structure and a lost worker.
+        Predicted objective and its 90 % interval, S/m where it is a conductivity; None for an invalid structure and a
+        lost worker.
+    properties
+        Name -> every conductivity with its 90 % interval, S/m.
+    score
+        How far it lies outside the training: 1 is the edge of the ordinary, and beyond intervals are widened; None if
+        the surrogate does not say.
+    feasible
+        Probability that it meets the objective's bounds on other properties.
     """
 
     index: int
@@ -58,173 +53,80 @@ class Prediction:
     sigma: float | None
     low: float | None
     high: float | None
+    properties: Mapping[str, Interval] = field(default_factory=dict)
+    score: float | None = None
+    feasible: float = 1.0
+
+    @property
+    def unusual(self) -> bool:
+        """Whether nothing like it was in the training."""
+        return self.score is not None and self.score > 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Screening:
-    """What is screened and with which surrogate.
-
-    Parameters
-    ----------
-    candidates
-        The recipes.
-    transport, axis
-        The property.
-    checkpoint
-        Folder of the surrogate.
-    key
-        Digest of everything the predictions depend on; predictions stored under another key are not used.
-    """
-
-    candidates: Candidates
-    transport: Transport
-    axis: int
-    checkpoint: Path
-    key: str
-
-
-def screen(
-    engine: Engine, screening: Screening, folder: Path, marks: Path, bar: Bar, monitor: Monitor | None = None
+def predict_candidates(
+    folder: Path, key: str, count: int, properties: Sequence[Property], predictor: Predictor, objective: Objective
 ) -> list[Prediction]:
     """Return the prediction of every candidate, in the order of the candidates.
 
-    Predictions are stored in `folder`, a file for each block; candidates that are there are not computed again.
-
     Parameters
     ----------
-    engine
-        Where the candidates are generated and predicted.
-    screening
-        What to predict.
-    folder
-        Where predictions are kept.
-    marks
-        Where workers say which candidate they are at.
-    bar
-        Advanced by one for each candidate.
-    monitor
-        Told of each block and each loss.
+    folder, key
+        Where descriptions are kept, and under which key.
+    count
+        How many candidates there are.
+    properties
+        What was described of each.
+    predictor
+        The surrogate.
+    objective
+        What is looked for.
     """
-    monitor = monitor or Monitor()
-    folder.mkdir(exist_ok=True, mode=0o700)
-    found = _read_predictions(folder, screening.key)
-    wanted = (tuple(i for i in range(*block) if i not in found) for block in screening.candidates.blocks(BLOCK))
-    monitor.present(len(found))
-    bar.advance(len(found))
-    batches = [Batch(indices) for indices in wanted if indices]
-    for end in run_batches(engine, functools.partial(_screen_block, screening), batches, marks):
-        if isinstance(end, Lost):
-            predictions = [_lost(screening, end)]
-            monitor.lost(predictions[0].id, end.sentence or Status.WORKER_LOST.sentence)
-        else:
-            predictions, seconds = end.receipt
-            monitor.finished(len(predictions), seconds)
-        _write_predictions(folder, screening.key, predictions)
-        found.update((p.index, p) for p in predictions)
-        bar.advance(len(predictions))
-    return [found[index] for index in range(len(screening.candidates))]
+    found = _predictions(folder, key, properties, predictor, objective)
+    return [found[index] for index in range(count)]
 
 
-def stored_predictions(folder: Path) -> list[Prediction]:
-    """Return the predictions that the last screening stored, in the order of the candidates; nothing is computed."""
-    newest = max(folder.glob("[0-9]*.json"), key=lambda path: path.stat().st_mtime_ns, default=None)
-    content = read_json(newest) if newest else None
-    key = content.get("key") if isinstance(content, dict) else None
-    return [prediction for _, prediction in sorted(_read_predictions(folder, str(key)).items())]
+def stored_predictions(
+    folder: Path, properties: Sequence[Property], predictor: Predictor, objective: Objective
+) -> list[Prediction]:
+    """Return what the last screening predicted, in the order of the candidates; nothing is described anew."""
+    found = _predictions(folder, newest_key(folder), properties, predictor, objective)
+    return [prediction for _, prediction in sorted(found.items())]
 
 
-def _read_predictions(folder: Path, key: str) -> dict[int, Prediction]:
-    found = {}
-    for path in sorted(folder.glob("[0-9]*.json")):
-        content = read_json(path)
-        if isinstance(content, dict) and content.get("key") == key:
-            for row in content["predictions"]:
-                found[row["index"]] = Prediction(**{**row, "status": Status(row["status"])})
-    return found
-
-
-def _write_predictions(folder: Path, key: str, predictions: Sequence[Prediction]) -> None:
-    name = f"{predictions[0].index:08d}-{predictions[-1].index:08d}.json"
-    content = {"key": key, "predictions": [asdict(p) for p in predictions]}
-    write_durably(folder / name, json.dumps(content).encode())
-
-
-def _lost(screening: Screening, lost: Lost[int]) -> Prediction:
-    """Return what is said of a candidate that no worker could predict."""
-    recipe = screening.candidates.recipes(lost.item, lost.item + 1)[0]
-    named = (lost.item, recipe.id, recipe.family, dict(recipe.parameters))
-    return Prediction(*named, {}, Status.WORKER_LOST, None, None, None)
-
-
-def _screen_block(screening: Screening, indices: Sequence[int], mark: Mark) -> BatchResult:
-    """Run on a worker; the receipt is the predictions and the time they took."""
-    began = time.perf_counter()
-    first, last = indices[0], indices[-1]
-    block = screening.candidates.recipes(first, last + 1)
-    recipes = [block[i - first] for i in indices]
-    predictions = list(_predict(screening, indices, recipes, mark))
-    return BatchResult((predictions, time.perf_counter() - began))
+def _predictions(
+    folder: Path, key: str, properties: Sequence[Property], predictor: Predictor, objective: Objective
+) -> dict[int, Prediction]:
+    blocks = read_blocks(folder, key)
+    return {p.index: p for block in blocks for p in _predict(block, properties, predictor, objective)}
 
 
 def _predict(
-    screening: Screening, indices: Sequence[int], recipes: Sequence[Recipe], mark: Mark
-) -> Iterator[Prediction]:
-    from ..pipeline.percolation import percolating
-    from ..surrogate.encoding import encode
-
-    structures = []
-    for place, recipe in enumerate(recipes):
-        mark.begin(place)
-        structures.append(_generate(recipe, screening))
-    mark.begin(WHOLE)
-    fields: dict[int, Any] = {}
-    for place, structure in enumerate(structures):
-        if structure is None:
-            continue
-        table = dict(enumerate(screening.transport.table(structure.phase_names).tolist()))
-        connected = percolating(structure.phases, table, screening.axis)
-        if connected.any():
-            fields[place] = encode(structure, screening.transport, connected, screening.axis)
-    relative = _predict_fields(screening.checkpoint, screening.key, fields)
-    for place, (index, recipe, structure) in enumerate(zip(indices, recipes, structures, strict=True)):
-        values = relative.get(place)
-        yield _prediction(index, recipe, structure, values, screening.transport.sigma_max)
-
-
-def _generate(recipe: Recipe, screening: Screening) -> Microstructure | None:
-    try:
-        return generate(recipe, screening.candidates.files)
-    except InvalidInput:
-        return None
-
-
-def _predict_fields(checkpoint: Path, key: str, fields: dict[int, Any]) -> dict[int, tuple[float, float, float]]:
-    """Return place -> (M, low, high)."""
-    if not fields:
-        return {}
-    predicted = _surrogate(checkpoint, key).predict(np.stack(list(fields.values())), batch_size=BATCH)
-    return {place: tuple(float(part[i]) for part in predicted) for i, place in enumerate(fields)}  # type: ignore[misc]
-
-
-@functools.lru_cache(maxsize=1)
-def _surrogate(checkpoint: Path, key: str) -> Surrogate:
-    """Return the surrogate, loaded once in each worker; a new key is a new surrogate."""
-    from ..surrogate import load_checkpoint
-
-    return load_checkpoint(checkpoint)
+    block: Block, properties: Sequence[Property], predictor: Predictor, objective: Objective
+) -> list[Prediction]:
+    status = np.array([row["status"] for row in block.rows]).reshape(len(block.rows), len(properties))
+    families = [str(row["family"]) for row in block.rows]
+    found: list[dict[str, Interval]] = [{} for _ in block.rows]
+    scores: list[list[float]] = [[] for _ in block.rows]
+    for p, wanted in enumerate(properties):
+        conducts = np.flatnonzero(status[:, p] == Status.OK)
+        named = [families[place] for place in conducts]
+        parts = predictor.predict(block.exact_np3[conducts, p], block.value_npv[conducts, p], named)
+        sigma_max = wanted.transport.sigma_max
+        for place, (m, low, high, score) in zip(conducts, np.stack(parts, 1).tolist(), strict=True):
+            found[place][wanted.name] = Interval(m * sigma_max, low * sigma_max, high * sigma_max)
+            scores[place].append(score)
+        for place in np.flatnonzero(status[:, p] == Status.NON_PERCOLATING):
+            found[place][wanted.name] = Interval(0.0, 0.0, 0.0)
+    return [_prediction(*each, objective) for each in zip(block.rows, found, scores, strict=True)]
 
 
 def _prediction(
-    index: int,
-    recipe: Recipe,
-    structure: Microstructure | None,
-    relative: tuple[float, float, float] | None,
-    sigma_max: float,
+    row: Mapping[str, Any], properties: Mapping[str, Interval], scores: Sequence[float], objective: Objective
 ) -> Prediction:
-    named = (index, recipe.id, recipe.family, dict(recipe.parameters))
-    if structure is None:
-        return Prediction(*named, {}, Status.INVALID_STRUCTURE, None, None, None)
-    if relative is None:
-        return Prediction(*named, structure.fractions(), Status.NON_PERCOLATING, 0.0, 0.0, 0.0)
-    sigma, low, high = (m * sigma_max for m in relative)
-    return Prediction(*named, structure.fractions(), Status.OK, sigma, low, high)
+    named = row["index"], row["id"], row["family"], row["parameters"], row["fractions"]
+    if not properties:
+        return Prediction(*named, Status(row["status"][0]), None, None, None)
+    value = objective.of(properties)
+    status = Status.OK if value.value > 0 else Status.NON_PERCOLATING
+    score = max((s for s in scores if not np.isnan(s)), default=None)
+    return Prediction(*named, status, *value, properties, score, objective.feasibility(properties))

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..datasets import Status
+from .ranking import LIKELY
 from .screening import Prediction
 from .verification import Verification, Verified
 
@@ -174,9 +175,9 @@ def screening_statistics(
     seed
         Of the draws.
     """
-    solved = [e for e in verification.entries if math.isfinite(e.relative_error)]
+    solved = [*verification.group("top"), *verification.group("random")]
     known = {e.prediction.index for e in solved}
-    others = [p for p in predictions if p.status == Status.OK and p.index not in known]
+    others = [p for p in predictions if p.status == Status.OK and p.feasible >= LIKELY and p.index not in known]
     groups = {name: [e for e in solved if e.group == name] for name in ("random", "top")}
     coverage = [Coverage.of(g, sum(bool(e.inside) for e in of), len(of)) for g, of in groups.items() if of]
     if held_out and held_out[1]:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from ..datasets import CampaignError, Dataset, Status
 from .config import CampaignConfig, load_config
+from .properties import leading_property
 from .run_directory import RunDirectory, read_json
 
 __all__ = ["RunStatus", "read_status"]
@@ -142,7 +143,8 @@ def _counts(directory: RunDirectory, config: CampaignConfig) -> Counter[str]:
     dataset = Dataset(directory.dataset)
     if not len(dataset):
         return Counter()
-    status = dataset.labels(config.transport.name)["status"][:, config.label.axis]
+    wanted = leading_property(config)
+    status = dataset.labels(wanted.transport.name)["status"][:, wanted.axis]
     return Counter(Status(int(s)).name.lower() for s in status)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..datasets import CampaignError, Dataset
+from ..datasets import CampaignError, Dataset, InvalidInput
 from .config import CampaignConfig, expand_path, load_config
 from .progress import Progress
+from .properties import properties_of
 from .run_directory import RunDirectory
-from .training_set import train_surrogate, training_settings
+from .training_set import network_settings, train_surrogate
 
 if TYPE_CHECKING:
     from ..surrogate.run_config import RunConfig
@@ -48,19 +49,26 @@ def export_training(config: CampaignConfig, folder: Path, path: Path) -> RunConf
     ------
     CampaignError
         If nothing is labelled yet.
+    InvalidInput
+        If the campaign trains a regressor: it takes seconds, and no other host is needed for it.
     """
     from ..surrogate.run_config import RunConfig
 
+    if config.train.model != "network":
+        raise InvalidInput(
+            "train.model is regressor, which trains here in seconds; only the network is trained elsewhere: add "
+            "--set train.model=network."
+        )
     config, directory = _settled(config, folder)
     beside = path.resolve().parent
     dataset = directory.dataset
     run = RunConfig(
         dataset=dataset.relative_to(beside) if dataset.is_relative_to(beside) else dataset,
         output=Path(f"{config.name}-trained"),
-        transport=config.transport.transport(),
-        axis=config.label.axis,
+        transport=properties_of(config)[0].transport,
+        axis=properties_of(config)[0].axis,
         split_seed=config.seed or 0,
-        training=training_settings(config),
+        training=network_settings(config),
     )
     run.save(path)
     return run

@@ -1,5 +1,6 @@
 """A small campaign that every test of this folder shares."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def write_small_campaign(folder: Path, **changes: object) -> Path:
         ],
         "transport": {"conductivity_S_per_m": {"electrolyte": 0.18, "active_material": 0.0, "void": 0.0}},
         "label": {"samples": 96},
-        "train": {"epochs": 4},
+        "train": {"epochs": 50},
         "candidates": {"samples": 150},
         "screen": {"verify_top": 8, "verify_random": 8},
         "cluster": {"workers": 2},
@@ -42,3 +43,15 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> CampaignResults:
     """Run the small campaign once."""
     folder = tmp_path_factory.mktemp("campaign")
     return run_campaign(load_config(write_small_campaign(folder)), folder)
+
+
+@pytest.fixture(scope="session")
+def network_run(small_run: CampaignResults, tmp_path_factory: pytest.TempPathFactory) -> CampaignResults:
+    """Run the small campaign with the network, on the labels that are there."""
+    folder = tmp_path_factory.mktemp("network")
+    shutil.copytree(small_run.directory.dataset, folder / "run" / "dataset")
+    train = {"model": "network", "epochs": 3}
+    path = write_small_campaign(
+        folder, train=train, candidates={"samples": 12}, screen={"verify_top": 2, "verify_random": 10}
+    )
+    return run_campaign(load_config(path), folder)

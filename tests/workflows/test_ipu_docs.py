@@ -35,16 +35,16 @@ def test_the_commands_of_the_host_exist() -> None:
 
 
 def test_every_ionscreen_command_runs(
-    small_run: CampaignResults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    network_run: CampaignResults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     lines = [shlex.split(line) for block in blocks("console") for line in block.splitlines()]
     assert [line[1] for line in lines] == ["init", "run", "accelerator", "accelerator", "train", "accelerator"]
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "runs").mkdir()
-    (tmp_path / "study" / "runs" / "demo").symlink_to(small_run.directory.path)
+    (tmp_path / "study" / "runs" / "demo").symlink_to(network_run.directory.path)
     for line in lines[2:]:
-        campaign = str(small_run.directory.path.parent / "campaign.yaml")
+        campaign = str(network_run.directory.path.parent / "campaign.yaml")
         arguments = [campaign if word == "study/campaign.yaml" else word for word in line[1:]]
         extra = ["--shape", "24", "24", "24"] if line[2] in ("check", "plan") else []
         assert run([*arguments, *extra]) == 0, line

@@ -1,9 +1,11 @@
 """Each step of a campaign by itself, on its run directory: it does what is missing and nothing else."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ionscreen.workflows.application import run
@@ -25,7 +27,7 @@ def forbid_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a cluster was started although nothing was left to do")
 
     monkeypatch.setattr("ionscreen.workflows.campaign.open_cluster", forbidden)
-    monkeypatch.setattr("ionscreen.surrogate.train", forbidden)
+    monkeypatch.setattr("ionscreen.surrogate.regression.train_regressor", forbidden)
 
 
 def written(directory: RunDirectory) -> dict[Path, bytes]:
@@ -45,7 +47,7 @@ def test_steps_of_a_finished_campaign_change_nothing(copy: RunDirectory, monkeyp
 
 def test_screening_alone_predicts_what_is_missing(copy: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     before = written(copy)
-    next(copy.screening.glob("*.json")).unlink()
+    next(copy.screening.glob("*.npz")).unlink()
     copy.ranking.unlink()
     assert run(["screen", str(copy.path), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -60,13 +62,16 @@ def test_screening_alone_predicts_what_is_missing(copy: RunDirectory, capsys: py
 def test_the_report_of_an_older_version_screens_nothing_again(
     copy: RunDirectory, monkeypatch: pytest.MonkeyPatch, small_run: CampaignResults
 ) -> None:
-    # Another version writes its checkpoint otherwise, and so knows the predictions by another key.
-    for path in copy.screening.glob("*.json"):
-        path.write_text(json.dumps({**json.loads(path.read_text()), "key": "older"}))
-    # Predictions of a screening before that one are there too.
-    (copy.screening / "00000000-00000000.json").write_text(json.dumps({"key": "oldest", "predictions": []}))
-    first = copy.screening / "00000000-00000000.json"
-    shutil.copystat(copy.config, first)
+    # Another version may know the descriptions by another key.
+    paths = sorted(copy.screening.glob("*.npz"))
+    for path in paths:
+        with np.load(path) as stored:
+            np.savez(path, **{**stored, "key": np.array("older")})
+    # Those of a screening before that one are there too.
+    first = copy.screening / "00000000-00000000.npz"
+    with np.load(paths[0]) as stored:
+        np.savez(first, **{**stored, "key": np.array("oldest")})
+    os.utime(first, ns=(0, 0))
     before = written(copy)
     copy.report.unlink()
     forbid_clusters(monkeypatch)

@@ -104,7 +104,9 @@ def plan(
         console.print()
     import yaml
 
-    typer.echo("# The recommended plan (first row), for the train: block of a campaign or an exported configuration:")
+    typer.echo(
+        "# The recommended plan (first row), for an exported configuration, or a campaign's train: with model: network:"
+    )
     typer.echo(yaml.safe_dump(plans[0].block(), sort_keys=False, default_flow_style=None), nl=False)
 
 
