@@ -152,7 +152,7 @@ def _regressor_seconds(conductions: Sequence[Conduction], config: CampaignConfig
     place = np.arange(TIMED_ROWS) % len(described)
     exact, values = (np.array([each[part] for each in described])[place] for part in (0, 1))
     name, zero = np.array([str(n) for n in range(TIMED_ROWS)]), np.zeros(TIMED_ROWS, np.int64)
-    m = np.exp(values[:, descriptor.settings.base])
+    m = np.exp(values[:, descriptor.settings.base]) * (1 + 0.01 * np.cos(np.arange(TIMED_ROWS)))
     table = FeatureTable(values.astype(np.float32), exact[:, 1], exact[:, 2], m, m, name, name, name, zero, zero)
     times = []
     for epochs in (1, 5):

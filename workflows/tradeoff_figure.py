@@ -55,7 +55,9 @@ def tradeoff_figure(results: CampaignResults) -> bytes:
             _draw_front(axes, front, x, y)
         across, up = ([e.properties[name] for e in solved] for name in (x, y))
         axes.scatter(across, up, s=30, facecolors="none", edgecolors="black", label="solved")
-        axes.set(xlabel=f"{x} σ_eff [S/m]", ylabel=f"{y} σ_eff [S/m]", xscale="log", yscale="log")
+        # Intervals of what the surrogate does not know would set the scale: they run out of the picture.
+        ends = 1.08 * values.max(axis=0) if len(values) else np.ones(2)
+        axes.set(xlabel=f"{x} σ_eff [S/m]", ylabel=f"{y} σ_eff [S/m]", xlim=(0, ends[0]), ylim=(0, ends[1]))
         axes.legend(fontsize=8, markerscale=1.6)
 
     return figure_of(draw, transparent=True, title=f"{len(shown)} candidates that conduct both")
