@@ -98,7 +98,7 @@ def undisturbed(folder: Path, samples: int) -> Path:
     with steps_of(write_campaign(folder, samples)) as steps:
         create_folders(steps.directory.dataset)
         recipes = list(steps.training_design.recipes(0, samples))
-        write_shard(steps.directory.dataset, [compute_sample(r, (steps.transport,), steps.settings) for r in recipes])
+        write_shard(steps.directory.dataset, [compute_sample(r, steps.transports, steps.settings) for r in recipes])
         return steps.directory.dataset
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -112,7 +113,7 @@ class FamilyRange:
     def _refuse(self, sentence: str) -> None:
         raise InvalidInput(f"Family {self.family!r}: {sentence}")
 
-    @property
+    @functools.cached_property  # asked for at every point
     def rest(self) -> str | None:
         """Name of the fraction that is 1 less the others', if there is one: that of the one phase without its own."""
         phase = rest_phase(FAMILIES[self.family]) if self.family in FAMILIES else None

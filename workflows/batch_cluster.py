@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,7 +113,12 @@ def worker_script(config: ClusterConfig, options: dict[str, Any]) -> str:
 
 
 def _class(system: str) -> Any:
-    return getattr(importlib.import_module("dask_jobqueue"), f"{CLASSES[system]}Cluster")
+    before = signal.getsignal(signal.SIGINT)
+    module = importlib.import_module("dask_jobqueue")
+    if signal.getsignal(signal.SIGINT) is not before:
+        # The import makes Ctrl-C end this process at once, with exit code 0.
+        signal.signal(signal.SIGINT, before)
+    return getattr(module, f"{CLASSES[system]}Cluster")
 
 
 @contextmanager
@@ -141,6 +147,8 @@ def batch_cluster(config: ClusterConfig, folder: Path, environment: dict[str, st
     keys, security = folder / "keys", Security.temporary() if config.tls else None
     for path in (keys, folder / "jobs"):
         path.mkdir(mode=0o700, exist_ok=True)
+    for left in keys.iterdir():  # by a driver that was killed; the lock of the run directory says that it is gone
+        left.unlink()
     options = job_options(config, folder, environment, job_name(name))
     settings = {"distributed.deploy.lost-worker-timeout": f"{LOST_SECONDS}s"}
     # Tasks take about half a minute; with Dask's guess of half a second too few jobs would be asked for at first.

@@ -1,5 +1,7 @@
 """Clusters: one that somebody else started, and Dask's report of what a cluster did."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,22 @@ def test_a_performance_report_without_a_folder_is_refused_at_once(
     assert run(["run", campaign, "--performance-report", str(tmp_path / "nowhere" / "report.html")]) == 2
     assert "nowhere" in capfd.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_stays_ours() -> None:
+    """dask-jobqueue takes it when it is imported, and would end a driver without a word and with exit code 0."""
+    program = """
+import signal
+from ionscreen.workflows.batch_cluster import job_options, worker_script
+from ionscreen.workflows.cluster_config import ClusterConfig
+from pathlib import Path
+
+config = ClusterConfig(scheduler="slurm", workers=1)
+worker_script(config, job_options(config, Path("."), {}, "x"))
+import dask_jobqueue
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_scheduler_that_is_not_there_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
