@@ -30,8 +30,8 @@ def percolating(phases: npt.NDArray[Any], conductivity: Mapping[int, float], axi
     numpy.ndarray
         (nx, ny, nz) bool.
     """
-    conducts = conductivity_table(phases, conductivity)[phases.astype(np.intp, copy=False)] > 0
-    return percolating_mask(conducts, axis)
+    numbers = phases.astype(np.uint8) if phases.dtype == bool else phases
+    return percolating_mask(_look_up(conductivity_table(phases, conductivity) > 0, numbers), axis)
 
 
 def percolating_mask(conducts: npt.NDArray[np.bool_], axis: int, periodic_sides: bool = False) -> npt.NDArray[np.bool_]:

@@ -2,10 +2,11 @@
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .data import LabelledStructures
+from .epochs import Epoch
 from .evaluation import Scores, evaluate, score
 from .network import Architecture, Network
 from .surrogate import Calibration, Prediction, Surrogate
-from .training import Epoch, TrainingConfig, train
+from .training import TrainingConfig, train
 
 __all__ = [
     "Architecture",

@@ -1,7 +1,7 @@
 """The cascade: estimates of the effective conductivity from coarsened resistor networks, as static-shape tensors.
 
 The faces between voxels are resistors. Those between cells of two voxels are four of them in parallel, each in series
-with what lies on either side inside the cells; :data:`.cascade_settings.RULES` says how much of that is counted. Each
+with what lies on either side inside the cells; the settings' rules say how much of that is counted. Each
 coarser level is made from the finer one by the same rule, solved by a few Jacobi-preconditioned conjugate gradients
 that start from the next coarser potential (cascadic multigrid, Bornemann & Deuflhard 1996, Numer. Math. 75), and
 described by its energy, how far it has converged, and how evenly it dissipates. A few iterations on the voxels
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .cascade_settings import CONVERGED, FLOOR, RULES, START_RULE, CascadeSettings
+from .cascade_settings import CONVERGED, FLOOR, CascadeSettings
 from .galerkin import TINY, Faces, face_conductances, sum_pairs, total, with_zeros
 from .regressor import Estimate, Regressor
 
@@ -73,8 +73,10 @@ def cascade_features(x_bxyz: Tensor, settings: CascadeSettings, resistance: Face
         fine = Faces(*(g / (1 + g * r) for g, r in zip(fine, resistance)))
     lower_b, upper_b, features = _of_voxels(x_bxyz, fine)
     shape = (x_bxyz.shape[1], x_bxyz.shape[2], x_bxyz.shape[3])
+    if not settings.coarse:
+        return CascadeFeatures(features[0], lower_b, torch.maximum(lower_b, upper_b))
     by_level, start = _coarse_levels(fine, settings, shape)
-    for rule in range(len(RULES)):
+    for rule in range(len(settings.rules)):
         for level_rbk in by_level:
             features.append(level_rbk[rule])
     if settings.fine:
@@ -106,9 +108,9 @@ def _of_voxels(x_bxyz: Tensor, g: Faces) -> tuple[Tensor, Tensor, list[Tensor]]:
 
 def _coarse_levels(fine: Faces, settings: CascadeSettings, shape: tuple[int, int, int]) -> tuple[list[Tensor], Tensor]:
     """Return the features of each level, finest first, (rules, b, k), and the potential that the voxels start from."""
-    count = len(RULES)
+    count = len(settings.rules)
     batch = fine.x.shape[0]
-    limits = torch.tensor(RULES, dtype=fine.x.dtype, device=fine.x.device)
+    limits = torch.tensor(settings.rules, dtype=fine.x.dtype, device=fine.x.device)
     cap, blocked = (limits[:, n].repeat_interleave(batch).reshape(-1, 1, 1, 1) for n in (0, 1))
     finer = Faces(*(torch.cat([g] * count) for g in fine))
     conductances: list[Faces] = []
@@ -124,7 +126,7 @@ def _coarse_levels(fine: Faces, settings: CascadeSettings, shape: tuple[int, int
         u, decrements, rz_b = _relax(g, u, settings.coarse[level])
         feature_bk, _ = _describe(g, u, decrements[-1], rz_b, shape)
         by_level.insert(0, feature_bk.reshape(count, batch, -1))
-    return by_level, u[START_RULE * batch : (START_RULE + 1) * batch]
+    return by_level, u[settings.start * batch : (settings.start + 1) * batch]
 
 
 def _coarsen(g: Faces, cap: Tensor, blocked: Tensor) -> Faces:

@@ -16,7 +16,7 @@ import torch
 from ..datasets import InvalidInput
 from .conductor import Conductor
 from .feature_table import FeatureTable
-from .features import Features, features_of
+from .features import Features, features_by_tensors, features_of
 from .regressor import Estimate, Regressor
 
 __all__ = ["CascadePrediction", "CascadeSurrogate", "Intervals", "Verdict", "calibrate_intervals"]
@@ -117,7 +117,9 @@ class CascadeSurrogate:
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
-    def predict(self, conductors: Sequence[Conductor], families: Sequence[str] | None = None) -> CascadePrediction:
+    def predict(
+        self, conductors: Sequence[Conductor], families: Sequence[str] | None = None, device: str = "cpu"
+    ) -> CascadePrediction:
         """Return M of each conductor, relative to its best conductivity, with a 90 % interval.
 
         Parameters
@@ -126,16 +128,24 @@ class CascadeSurrogate:
             Of any sizes from 8 voxels.
         families
             Of the structures, where known: an interval calibrated on that family is used.
+        device
+            ``"cpu"``, one by one, or ``"cuda"``, in batches of one shape.
 
         Raises
         ------
         InvalidInput
             If a conductor's contrast is larger than any in the training.
+        DeviceError
+            If torch finds no GPU.
         """
         for conductor in conductors:
             self.check(conductor)
         settings = self.regressor.architecture.cascade
-        return self.from_features([features_of(conductor, settings) for conductor in conductors], families)
+        if device == "cpu":
+            features = [features_of(conductor, settings) for conductor in conductors]
+        else:
+            features = features_by_tensors(conductors, settings, device)
+        return self.from_features(features, families)
 
     def check(self, conductor: Conductor) -> None:
         """Refuse conductivities outside the trained range.

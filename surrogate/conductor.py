@@ -84,14 +84,16 @@ def conductor_of(
         )
     names = list(microstructure.phase_names)
     table = transport.table(names)
-    present = np.unique(microstructure.phases[connected])
+    phases = microstructure.phases
+    # Few phases: a comparison each takes a tenth of the time of sorting the voxels.
+    present = np.array([n for n in range(len(names)) if bool((connected & (phases == n)).any())], np.intp)
     if not present.size:
         raise InvalidInput("Nothing joins the two faces: σ_eff is 0, there is nothing to predict.")
     best = float(table[present].max())
     number = np.zeros(len(names), np.uint8)
     number[present] = np.arange(1, present.size + 1)
     order = (axis, *[other for other in range(3) if other != axis])
-    materials = np.where(connected, number[microstructure.phases], np.uint8(0)).transpose(order)
+    materials = (number.take(phases) * connected).transpose(order)
     unit = best / size[0]
     contacts = np.zeros((present.size + 1,) * 2)
     for (one, other), resistance in transport.interface_resistance.items():

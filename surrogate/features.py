@@ -1,18 +1,26 @@
-"""Conductor -> features, by the compiled kernels where numba is installed, else by tensors."""
+"""Conductors -> features: by the compiled kernels where numba is installed, else, or on a GPU, by tensors.
+
+Shape suffixes: b batch; x, y, z voxels; p materials.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
+from ..datasets import DeviceError
 from .cascade_settings import CascadeSettings
 from .conductor import Conductor
 from .galerkin import Faces
 
 __all__ = ["Features", "features_by_tensors", "features_of", "tensors_of"]
+
+# Structures whose cascades run together: bounds the memory of the device.
+TOGETHER = 32
 
 
 class Features(NamedTuple):
@@ -29,7 +37,7 @@ def features_of(conductor: Conductor, settings: CascadeSettings) -> Features:
         from .cascade_kernels import features
     except ImportError:
         # An IPU host has no numba.
-        return features_by_tensors(conductor, settings)
+        return features_by_tensors([conductor], settings)[0]
     table, plates = conductor.resistances()
     grains = np.zeros((0, 0, 0), np.int64) if conductor.grains is None else np.pad(conductor.grains, 1)
     padded = np.pad(conductor.materials, 1)
@@ -38,33 +46,87 @@ def features_of(conductor: Conductor, settings: CascadeSettings) -> Features:
     return Features(*found)
 
 
-def features_by_tensors(conductor: Conductor, settings: CascadeSettings) -> Features:
-    """Return the features as the network computes them on a device."""
+def features_by_tensors(
+    conductors: Sequence[Conductor], settings: CascadeSettings, device: str = "cpu", together: int = TOGETHER
+) -> list[Features]:
+    """Return the features of many conductors, those of one shape in batches, as the network computes them on a device.
+
+    Parameters
+    ----------
+    conductors
+        Of any shapes.
+    settings
+        Of the cascade.
+    device
+        ``"cpu"`` or ``"cuda"``, where the next batch is sent while the last one is computed.
+    together
+        At most so many in a batch.
+
+    Raises
+    ------
+    DeviceError
+        If torch finds no GPU.
+    """
     from .cascade import cascade_features
 
-    field_bxyz, resistance = tensors_of(conductor)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(f"torch {torch.__version__} finds no NVIDIA GPU here; leave the device out.")
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for place, conductor in enumerate(conductors):
+        by_shape.setdefault(conductor.materials.shape, []).append(place)
+    found: dict[int, Features] = {}
+    waiting = []
     with torch.no_grad():
-        found = cascade_features(field_bxyz, settings, resistance)
-    return Features(found.feature_bk[0].double().numpy(), float(found.lower_b), float(found.upper_b))
+        for places in by_shape.values():
+            for start in range(0, len(places), together):
+                batch = places[start : start + together]
+                field_bxyz, resistance = tensors_of([conductors[place] for place in batch], device)
+                # Nothing is read back before all batches are on their way.
+                waiting.append((batch, cascade_features(field_bxyz, settings, resistance)))
+    for batch, computed in waiting:
+        values, lower, upper = (t.double().cpu().numpy() for t in computed)
+        found.update({place: Features(values[n], lower[n], upper[n]) for n, place in enumerate(batch)})
+    return [found[place] for place in range(len(conductors))]
 
 
-def tensors_of(conductor: Conductor) -> tuple[torch.Tensor, Faces | None]:
-    """Return what :class:`.cascade.CascadeNetwork` takes: a batch of one, and its contacts if any resist."""
-    materials = conductor.materials
-    field_bxyz = torch.from_numpy(conductor.sigma[materials].astype(np.float32))[None]
-    if not conductor.contacts.any() and conductor.grains is None:
+def tensors_of(conductors: Sequence[Conductor], device: str = "cpu") -> tuple[Tensor, Faces | None]:
+    """Return what :class:`.cascade.CascadeNetwork` takes: the field, and the contacts if any resist.
+
+    A byte for each voxel travels to the device; conductivities and contacts are looked up there.
+    """
+    count = max(conductor.sigma.size for conductor in conductors)
+    materials_bxyz = _stacked([conductor.materials for conductor in conductors], device).long()
+    sigma_bp = _stacked([_padded(conductor.sigma, count) for conductor in conductors], device).float()
+    field_bxyz = _look_up(sigma_bp, materials_bxyz)
+    if not any(conductor.contacts.any() or conductor.grains is not None for conductor in conductors):
         return field_bxyz, None
+    contacts_bpp = _stacked([_padded(conductor.contacts, count) for conductor in conductors], device).float()
+    own_bp = _stacked([_padded(conductor.boundaries, count) for conductor in conductors], device).float()
+    grains_bxyz = _stacked(
+        [np.zeros_like(c.materials, np.int64) if c.grains is None else c.grains for c in conductors], device
+    )
     faces = []
-    for axis in range(3):
-        a, b = _neighbours(materials, axis)
-        resistance = conductor.contacts[a, b]
-        if conductor.grains is not None:
-            one, other = _neighbours(conductor.grains, axis)
-            resistance = resistance + np.where((a == b) & (one != other), conductor.boundaries[a], 0)
-        faces.append(np.pad(resistance, ((1, 1), (0, 0), (0, 0))) if axis == 0 else resistance)
-    return field_bxyz, Faces(*(torch.from_numpy(r.astype(np.float32))[None] for r in faces))
+    for axis in (1, 2, 3):
+        (a, b), (one, other) = (_neighbours(t, axis) for t in (materials_bxyz, grains_bxyz))
+        resistance = _look_up(contacts_bpp.flatten(1), a * count + b)
+        faces.append(resistance + _look_up(own_bp, a) * ((a == b) & (one != other)))
+    faces[0] = torch.nn.functional.pad(faces[0], (0, 0, 0, 0, 1, 1))
+    return field_bxyz, Faces(*faces)
 
 
-def _neighbours(image: npt.NDArray[np.integer], axis: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
-    n = image.shape[axis]
-    return image.take(range(n - 1), axis), image.take(range(1, n), axis)
+def _stacked(arrays: Sequence[npt.NDArray[np.generic]], device: str) -> Tensor:
+    tensor = torch.from_numpy(np.stack(arrays))
+    return tensor.pin_memory().to(device, non_blocking=True) if device == "cuda" else tensor
+
+
+def _padded(table: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:
+    return np.pad(table, [(0, count - n) for n in table.shape])
+
+
+def _look_up(table_bp: Tensor, number_bxyz: Tensor) -> Tensor:
+    return table_bp.gather(1, number_bxyz.flatten(1)).reshape(number_bxyz.shape)
+
+
+def _neighbours(t: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    n = t.shape[axis] - 1
+    return t.narrow(axis, 0, n), t.narrow(axis, 1, n)

@@ -18,12 +18,13 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .deployment import DeployedSurrogate
 from .devices import open_device
 from .encoding import encode
+from .epochs import Epoch
 from .evaluation import evaluate
 from .labelled_dataset import read_labelled, usable_ids
 from .run_config import RunConfig
 from .spanning import spanning
 from .surrogate import Surrogate
-from .training import Epoch, train
+from .training import train
 
 __all__ = ["HostRun"]
 

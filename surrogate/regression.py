@@ -6,10 +6,10 @@ Shape suffixes: n rows; e members; b batch; k features.
 from __future__ import annotations
 
 import math
-import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, ClassVar, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,39 +21,27 @@ from torch.nn.utils import clip_grad_norm_
 from ..datasets import InvalidInput
 from .cascade_surrogate import CascadeSurrogate, calibrate_intervals
 from .devices.state import flatten, unflatten
+from .epochs import LARGEST_GRADIENT, Epoch, EpochResult, EpochSettings, run_epochs
 from .feature_table import FeatureTable
 from .progress import Progress, training_digest
 from .regressor import SMALLEST_SPREAD, Regressor, RegressorArchitecture
-from .training import Epoch
 
 __all__ = ["RegressionConfig", "fewest_structures", "learning_curve", "train_regressor"]
 
-WARM_UP = 0.3
-LARGEST_GRADIENT = 1.0
 # Where, in standardised ln(M/estimate), the loss turns from square to absolute: most of the truth lies far closer.
 LOSS_BETA = 0.02
 # Of the principal components of the distance: less variance than this is noise.
 LEAST_VARIANCE = 1e-3
+# Deviation of a feature that shall count for nothing.
+UNUSED = 1e9
 
 
 @dataclass(frozen=True)
-class RegressionConfig:
-    """Settings of a training.
+class RegressionConfig(EpochSettings):
+    """Settings of a regressor's training, beyond those of :class:`.epochs.EpochSettings`; a batch is rows per member.
 
     Parameters
     ----------
-    epochs
-        At most so many passes; the learning rate rises and falls once over them.
-    batch_size
-        Rows per step and member.
-    learning_rate
-        Its peak.
-    weight_decay
-        Of AdamW.
-    seed
-        Of the initial weights, the split and the order.
-    patience
-        Stop after so many epochs without a better error on the structures that the members left out.
     calibration_share
         Of the structures: never trained on, kept for the intervals.
     architecture
@@ -69,21 +57,16 @@ class RegressionConfig:
     batch_size: int = 128
     learning_rate: float = 4e-3
     weight_decay: float = 1e-3
-    seed: int = 20261
     patience: int = 150
     calibration_share: float = 0.15
     architecture: RegressorArchitecture = field(default_factory=RegressorArchitecture)
 
+    WARM_UP: ClassVar[float] = 0.3
+
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidInput(f"{name} must be a whole number, 1 or more, not {value!r}.")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
-            raise InvalidInput(f"seed must be a whole number from 0 to 2^63 - 1, not {self.seed!r}.")
-        for name in ("learning_rate", "weight_decay", "calibration_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InvalidInput(f"{name} must lie in [0, 1), not {getattr(self, name)!r}.")
+        super().__post_init__()
+        if not 0 <= self.calibration_share < 1:
+            raise InvalidInput(f"calibration_share must lie in [0, 1), not {self.calibration_share!r}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -108,9 +91,8 @@ def train_regressor(
     """Return a calibrated surrogate.
 
     The structures, not their rows, are split: a share calibrates the intervals; of the rest each member leaves out one
-    part, which decides when the best weights were reached and how large the error is expected to be. Equal arguments,
-    torch version and thread count give equal weights. With `folder`, an interrupted training goes on after its last
-    epoch.
+    part, which decides when the best weights were reached and how large the error is expected to be. Equal arguments
+    and torch version give equal weights. With `folder`, an interrupted training goes on after its last epoch.
 
     Raises
     ------
@@ -119,25 +101,40 @@ def train_regressor(
     CheckpointError
         If the state in `folder` is damaged.
     """
-    config = config or RegressionConfig()
+    with _one_thread():
+        return _train(table, config or RegressionConfig(), folder, callback)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute in one thread: more of them wait for each other longer than these small products take."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(
+    table: FeatureTable,
+    config: RegressionConfig,
+    folder: str | Path | None,
+    callback: Callable[[Epoch], None] | None,
+) -> CascadeSurrogate:
     training, calibration, parts = _split(table, config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         regressor = Regressor(config.architecture)
     _set_scalers(regressor, training, config)
     rows = _rows(regressor, training, parts)
-    progress = _fit_members(
+    history = _fit_members(
         regressor, rows, config, folder, training_digest([table.digest(), config.to_dict()]), callback
     )
     _fit_scale(regressor, training, rows, config)
     regressor.eval()
     metrics = {
-        "left_out_mape": progress.best_error,
-        "best_epoch": progress.best_epoch,
-        "epochs": progress.epoch,
-        "seconds": progress.seconds,
-        "losses": progress.losses,
-        "validation_errors": progress.errors,
+        **history,
         "training_structures": len(np.unique(training.structure_n)),
         "training_labels": len(training),
         "calibration_structures": len(np.unique(calibration.structure_n)),
@@ -189,6 +186,8 @@ def _set_scalers(regressor: Regressor, training: FeatureTable, config: Regressio
     with torch.no_grad():
         regressor.feature_mean_k.copy_(feature_nk.mean(0))
         regressor.feature_deviation_k.copy_(feature_nk.std(0, unbiased=False) + 1e-3)
+        # Hardly varies in boxes of one size, and lies far out in larger ones: it must not decide.
+        regressor.feature_deviation_k[config.architecture.cascade.of_size] = UNUSED
         regressor.target_mean.copy_(target_n.mean())
         regressor.target_deviation.copy_(target_n.std(unbiased=False) + 1e-4)
         x_nk = regressor.standardised(feature_nk).double()
@@ -221,23 +220,21 @@ def _fit_members(
     folder: str | Path | None,
     digest: str,
     callback: Callable[[Epoch], None] | None,
-) -> Progress:
+) -> dict[str, Any]:
     optimizer = torch.optim.AdamW(
         regressor.members.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
     progress = Progress.resume(folder, digest, regressor)
     if progress.optimizer:
         optimizer.load_state_dict({**optimizer.state_dict(), "state": unflatten(progress.optimizer)})
-    while progress.epoch < config.epochs and progress.epoch - progress.best_epoch < config.patience:
-        start = time.monotonic()
-        loss = _run_epoch(regressor, optimizer, rows, config, progress.epoch)
-        error = _left_out_error(regressor, rows)
-        moments = flatten(optimizer.state_dict()["state"])
-        progress.record(regressor, moments, loss, error, time.monotonic() - start)
-        if callback is not None:
-            callback(Epoch(progress.epoch, config.epochs, loss, error, progress.best_error))
+
+    def run(epoch: int) -> EpochResult:
+        loss = _run_epoch(regressor, optimizer, rows, config, epoch)
+        return EpochResult(loss, _left_out_error(regressor, rows), flatten(optimizer.state_dict()["state"]))
+
+    history = run_epochs(progress, config, regressor, run, callback)
     regressor.load_state_dict(progress.best)
-    return progress
+    return {"left_out_mape": progress.best_error, **history}
 
 
 def _run_epoch(
@@ -253,7 +250,7 @@ def _run_epoch(
     losses = []
     for step, index_eb in enumerate(chosen):
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _schedule((epoch + step / len(chosen)) / config.epochs)
+            group["lr"] = config.rate((epoch + step / len(chosen)) / config.epochs)
         predicted_eb = regressor.members(rows.feature_nk[index_eb])
         target_eb = (rows.target_n[index_eb] - regressor.target_mean) / regressor.target_deviation
         # The members are independent: the sum over them, not the mean, gives each its own gradient.
@@ -264,13 +261,6 @@ def _run_epoch(
         optimizer.step()
         losses.append(loss.item() / members)
     return sum(losses) / len(losses)
-
-
-def _schedule(done: float) -> float:
-    """Return the share of the peak learning rate: a linear rise, then half a cosine down to 0."""
-    if done < WARM_UP:
-        return (done + 0.01) / (WARM_UP + 0.01)
-    return 0.5 + 0.5 * math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))
 
 
 def _left_out_ratios(regressor: Regressor, rows: _Rows) -> tuple[Tensor, Tensor]:
@@ -298,7 +288,7 @@ def _fit_scale(regressor: Regressor, training: FeatureTable, rows: _Rows, config
     with torch.no_grad():
         regressor.scale.last_bias.fill_(float(torch.log(error_n.median())))
     for step in range(steps):
-        optimizer.param_groups[0]["lr"] = config.learning_rate * _schedule(step / steps)
+        optimizer.param_groups[0]["lr"] = config.rate(step / steps)
         index_b = torch.from_numpy(random.integers(0, len(error_n), config.batch_size))
         scale_b = regressor.expected_error(feature_nk[index_b], spread_n[index_b])
         loss = (torch.log(scale_b) + error_n[index_b] / scale_b).mean()

@@ -5,8 +5,6 @@ Shape suffixes: n structures; b batch; x, y, z cells of the field grid; c channe
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable
@@ -18,40 +16,24 @@ from ..datasets import InvalidInput
 from .data import LabelledStructures
 from .description import Description
 from .devices import Batching, Device, IpuSettings, OptimizerSettings, check_device, open_device
+from .epochs import LARGEST_GRADIENT, Epoch, EpochResult, EpochSettings, run_epochs
 from .network import Architecture, Learner, Network
 from .progress import Progress, training_digest
 from .surrogate import Surrogate, batches, calibrate
 from .training_feed import TrainingFeed
 
-__all__ = ["Epoch", "TrainingConfig", "train"]
+__all__ = ["TrainingConfig", "train"]
 
-# Share of the steps in which the learning rate rises.
-WARM_UP = 0.15
-LARGEST_GRADIENT = 1.0
 # Structures described together: bounds the memory of the coarse solves.
 DESCRIBED_TOGETHER = 16
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
-    """Settings of a training.
+class TrainingConfig(EpochSettings):
+    """Settings of a network's training, beyond those of :class:`.epochs.EpochSettings`.
 
     Parameters
     ----------
-    epochs
-        At most so many passes; the learning rate rises and falls once over them.
-    batch_size
-        Structures per step.
-    learning_rate
-        Its peak.
-    weight_decay
-        Of AdamW.
-    seed
-        Of the initial weights, the order and the symmetries.
-    patience
-        Stop after so many epochs without a better validation error.
-    time_limit_s
-        Start no further epoch after so many seconds of training, s; what is reached then depends on the machine.
     architecture
         The network.
     device
@@ -69,13 +51,6 @@ class TrainingConfig:
         If a number is out of range.
     """
 
-    epochs: int = 40
-    batch_size: int = 16
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    seed: int = 20261
-    patience: int = 40
-    time_limit_s: float | None = None
     architecture: Architecture = field(default_factory=Architecture)
     device: str = "cpu"
     precision: str = "fp32"
@@ -83,19 +58,7 @@ class TrainingConfig:
     ipu: IpuSettings = field(default_factory=IpuSettings)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidInput(f"{name} must be a whole number, 1 or more, not {value!r}.")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
-            raise InvalidInput(f"seed must be a whole number from 0 to 2^63 - 1, not {self.seed!r}.")
-        if not 0 < self.learning_rate <= 1 or not 0 <= self.weight_decay <= 1:
-            raise InvalidInput(
-                f"learning_rate must lie in (0, 1] and weight_decay in [0, 1], not {self.learning_rate!r} "
-                f"and {self.weight_decay!r}."
-            )
-        if self.time_limit_s is not None and not self.time_limit_s > 0:
-            raise InvalidInput(f"time_limit_s must be above 0 s or absent, not {self.time_limit_s!r}.")
+        super().__post_init__()
         check_device(self.device, self.precision)
         self.batching  # noqa: B018 - refuses what does not fit together
 
@@ -121,17 +84,6 @@ class TrainingConfig:
         if self.device == "ipu":
             self.batching.calls(structures)
             self.ipu.check_module(Learner(network or _initial_network(self)))
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What a callback is told: epoch from 1, its mean loss, mean relative error on the validation structures."""
-
-    epoch: int
-    epochs: int
-    loss: float
-    validation_error: float
-    best_error: float
 
 
 def train(
@@ -168,13 +120,14 @@ def train(
     )
     try:
         device.compile(Learner(network), OptimizerSettings(config.weight_decay, LARGEST_GRADIENT), progress.optimizer)
-        while not _finished(progress, config):
-            start = time.monotonic()
-            loss = _run_epoch(device, feed, config, progress.epoch)
-            error = _mean_error(device, described_validation, y_validation_n)
-            progress.record(network, device.optimizer_state(), loss, error, time.monotonic() - start)
-            if callback is not None:
-                callback(Epoch(progress.epoch, config.epochs, loss, error, progress.best_error))
+
+        def run(epoch: int) -> EpochResult:
+            loss = _run_epoch(device, feed, config, epoch)
+            return EpochResult(
+                loss, _mean_error(device, described_validation, y_validation_n), device.optimizer_state()
+            )
+
+        history = run_epochs(progress, config, network, run, callback)
     finally:
         device.close()
     network.load_state_dict(progress.best)
@@ -182,11 +135,7 @@ def train(
     m_n = _predicted(network, described_validation).double().numpy()
     metrics = {
         "validation_mape": progress.best_error,
-        "best_epoch": progress.best_epoch,
-        "epochs": progress.epoch,
-        "seconds": progress.seconds,
-        "losses": progress.losses,
-        "validation_errors": progress.errors,
+        **history,
         "training_structures": len(training),
         "validation_structures": len(validation),
     }
@@ -226,29 +175,14 @@ def _set_scalers(network: Network, described: Description, y_n: Tensor) -> None:
         network.feature_deviation_k.copy_(described.feature_bk.std(0, unbiased=False) + 1e-3)
 
 
-def _finished(progress: Progress, config: TrainingConfig) -> bool:
-    return (
-        progress.epoch >= config.epochs
-        or progress.epoch - progress.best_epoch >= config.patience
-        or (config.time_limit_s is not None and progress.epoch > 0 and progress.seconds >= config.time_limit_s)
-    )
-
-
 def _run_epoch(device: Device, feed: TrainingFeed, config: TrainingConfig, epoch: int) -> float:
     """Return the mean loss of one pass; order and symmetries depend on seed and epoch alone."""
     loss, structures = 0.0, 0
     for call, inputs in enumerate(device.batches(feed, epoch)):
         done = (epoch + call / feed.calls) / config.epochs
-        loss += device.step(inputs, config.learning_rate * _schedule(done)) * len(inputs[0])
+        loss += device.step(inputs, config.rate(done)) * len(inputs[0])
         structures += len(inputs[0])
     return loss / structures
-
-
-def _schedule(done: float) -> float:
-    """Return the share of the peak learning rate: a linear rise, then half a cosine down to 0."""
-    if done < WARM_UP:
-        return (done + 0.01) / (WARM_UP + 0.01)
-    return 0.5 + 0.5 * math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))
 
 
 def _predicted(network: Network, described: Description) -> Tensor:

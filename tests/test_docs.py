@@ -50,6 +50,7 @@ def test_ionscreen_commands_run_in_order(tmp_path: Path) -> None:
         "run",
         "status",
         "solve",
+        "screen",
         "generate",
         *["dataset"] * 5,
     ]

@@ -17,6 +17,7 @@ from .verbs.fit import fit
 from .verbs.generate import generate
 from .verbs.init import init
 from .verbs.label import label
+from .verbs.onnx import onnx
 from .verbs.report import report
 from .verbs.run import run as run_campaign
 from .verbs.screen import screen
@@ -48,6 +49,7 @@ app.command()(train)
 app.command()(screen)
 app.command()(fit)
 app.command()(evaluate)
+app.command()(onnx)
 app.command()(report)
 app.command()(submit)
 app.command()(status)

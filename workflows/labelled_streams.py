@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,18 +133,46 @@ class LabelledStreams:
         numbers = design.family_numbers(spec.structures)
         return [(r, self.config.families[k]) for r, k in zip(design.recipes(0, spec.structures), numbers, strict=True)]
 
-    def compute(self, stream: str, advance: Callable[[int], None] = lambda _: None) -> Dataset:
-        """Generate and label what the stream's dataset lacks, in this process, and return it."""
+    def compute(self, stream: str, advance: Callable[[int], None] = lambda _: None, processes: int = 1) -> Dataset:
+        """Generate and label what the stream's dataset lacks and return it; run again after an interruption.
+
+        Parameters
+        ----------
+        stream
+            One of the recipe's.
+        advance
+            Told of every block of structures that is there.
+        processes
+            Other than this one; 1 computes in this process, with all threads that numba has.
+        """
         dataset = Dataset.create(self.folder / stream)
         recipes = self.recipes(stream)
         missing = set(dataset.missing([recipe.id for recipe, _ in recipes]))
+        blocks = [recipes[start : start + SAMPLES_PER_SHARD] for start in range(0, len(recipes), SAMPLES_PER_SHARD)]
+        lacking = [block for block in blocks if any(recipe.id in missing for recipe, _ in block)]
+        advance(len(recipes) - sum(map(len, lacking)))
         settings = LabelSettings(axes=(0, 1, 2), rtol=self.config.rtol)
-        for start in range(0, len(recipes), SAMPLES_PER_SHARD):
-            block = recipes[start : start + SAMPLES_PER_SHARD]
-            if any(recipe.id in missing for recipe, _ in block):
-                write_shard(dataset.folder, [_sample(recipe, family, settings) for recipe, family in block])
-            advance(len(block))
+        write = partial(_write_block, dataset.folder, settings)
+        if processes == 1:
+            for block in lacking:
+                advance(write(block))
+        else:
+            with ProcessPoolExecutor(processes, get_context("spawn"), _one_thread) as pool:
+                for count in pool.map(write, lacking):
+                    advance(count)
         return Dataset(dataset.folder)
+
+
+def _one_thread() -> None:
+    import numba
+
+    numba.set_num_threads(1)
+
+
+def _write_block(folder: Path, settings: LabelSettings, block: list[tuple[Recipe, FamilySpec]]) -> int:
+    """Write the shard of some recipes and return how many they are."""
+    write_shard(folder, [_sample(recipe, family, settings) for recipe, family in block])
+    return len(block)
 
 
 def _sample(recipe: Recipe, family: FamilySpec, settings: LabelSettings) -> Any:

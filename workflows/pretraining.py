@@ -24,19 +24,21 @@ __all__ = ["TRAINING", "pretrain", "stream_table"]
 TRAINING = "training"
 
 
-def stream_table(streams: LabelledStreams, stream: str, settings: CascadeSettings, progress: Progress) -> FeatureTable:
+def stream_table(
+    streams: LabelledStreams, stream: str, settings: CascadeSettings, progress: Progress, processes: int = 1
+) -> FeatureTable:
     """Return the features of a stream, whose structures are labelled as far as they are missing."""
     from ..surrogate.feature_table import feature_table
 
     count = streams.config.streams[stream].structures
     with progress.bar(f"Labelling {stream}", count) as bar:
-        dataset = streams.compute(stream, bar.advance)
+        dataset = streams.compute(stream, bar.advance, processes)
     cache = streams.folder / f"{stream}-features.npz"
     with progress.bar(f"Features of {stream}", len(dataset)) as bar:
         return feature_table(dataset, settings, cache=cache, advance=bar.advance)
 
 
-def pretrain(recipe: Path, data: Path, checkpoint: Path, progress: Progress) -> None:
+def pretrain(recipe: Path, data: Path, checkpoint: Path, progress: Progress, processes: int = 1) -> None:
     """Make the surrogate of a recipe, and its model card from all streams but the training's.
 
     Parameters
@@ -49,6 +51,8 @@ def pretrain(recipe: Path, data: Path, checkpoint: Path, progress: Progress) -> 
         Folder of the surrogate.
     progress
         Shows the bars.
+    processes
+        That label structures.
     """
     from ..surrogate.cascade_checkpoint import save_cascade
     from ..surrogate.feature_table import FeatureTable
@@ -58,7 +62,7 @@ def pretrain(recipe: Path, data: Path, checkpoint: Path, progress: Progress) -> 
     streams = LabelledStreams(StreamsConfig.load(recipe), data)
     config = RegressionConfig()
     settings = config.architecture.cascade
-    tables = {stream: stream_table(streams, stream, settings, progress) for stream in streams.config.streams}
+    tables = {stream: stream_table(streams, stream, settings, progress, processes) for stream in streams.config.streams}
     with progress.bar("Training", config.epochs) as bar:
         surrogate = train_regressor(
             tables[TRAINING],
@@ -82,8 +86,10 @@ def describe_data(streams: LabelledStreams, checkpoint: Path) -> None:
 
     dataset = streams.dataset(TRAINING)
     write_card(dataset, CardSettings("Training of ionscreen's surrogate", seed=streams.config.seed))
-    for source, target in (("README.md", "dataset.md"), ("croissant.json", "dataset.croissant.json")):
-        write_durably(checkpoint / target, (dataset.folder / source).read_bytes())
+    # Its pictures stay with the structures.
+    lines = (dataset.folder / "README.md").read_text(encoding="utf-8").splitlines(keepends=True)
+    write_durably(checkpoint / "dataset.md", "".join(x for x in lines if not x.startswith("![")).encode())
+    write_durably(checkpoint / "dataset.croissant.json", (dataset.folder / "croissant.json").read_bytes())
 
 
 def main() -> None:
@@ -94,11 +100,13 @@ def main() -> None:
     from .progress import TerminalProgress
 
     parser = argparse.ArgumentParser(description="Make the surrogate that comes with ionscreen anew.")
-    parser.add_argument("data", type=Path, help="folder for the labelled structures, about 150 MB")
+    parser.add_argument("data", type=Path, help="folder for the labelled structures")
     parser.add_argument("--recipe", type=Path, default=PRETRAINED / "recipe.yaml")
     parser.add_argument("--checkpoint", type=Path, default=PRETRAINED)
+    parser.add_argument("--processes", type=int, default=1, help="that label structures")
     chosen = parser.parse_args()
-    pretrain(chosen.recipe, chosen.data, chosen.checkpoint, TerminalProgress(Console(stderr=True)))
+    progress = TerminalProgress(Console(stderr=True))
+    pretrain(chosen.recipe, chosen.data, chosen.checkpoint, progress, chosen.processes)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ionscreen.datasets import DeviceError, InvalidInput
 from ionscreen.surrogate.cascade import cascade_features
 from ionscreen.surrogate.cascade_settings import GLOBAL_FEATURES, LEVEL_FEATURES, RULES, CascadeSettings
 from ionscreen.surrogate.conductor import Conductor
@@ -29,9 +30,17 @@ def mixed(shape, seed):
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 16), (17, 13, 10), (12, 9, 15), (8, 11, 8)])
-@pytest.mark.parametrize("fine", [0, 2])
-def test_tensors_and_kernels_agree(shape, fine):
-    settings = CascadeSettings(coarse=(4, 5), fine=fine)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        CascadeSettings((4, 5), 0),
+        CascadeSettings((4, 5), 2),
+        CascadeSettings((4,), 1, RULES[1:2]),
+        CascadeSettings((), 0),
+    ],
+    ids=["coarse", "fine", "one rule", "voxels"],
+)
+def test_tensors_and_kernels_agree(shape, settings):
     field = mixed(shape, 4711)
     compiled = features_of(conductor(field), settings)
     tensors = cascade_features(torch.from_numpy(field.astype(np.float32))[None], settings)
@@ -49,11 +58,20 @@ def test_resistances_between_phases_and_grains_agree():
     contacts, boundaries = np.zeros((3, 3)), np.array([0.0, 0.7, 4.0])
     contacts[1, 2] = contacts[2, 1] = 2.5
     resistive = Conductor(materials, sigma, contacts, grains, boundaries)
-    compiled, tensors = features_of(resistive, SETTINGS), features_by_tensors(resistive, SETTINGS)
-    free = features_of(Conductor(materials, sigma, np.zeros((3, 3)), None, np.zeros(3)), SETTINGS)
-    assert compiled.upper < 0.8 * free.upper
-    np.testing.assert_allclose(tensors.values, compiled.values, atol=5e-3)
-    np.testing.assert_allclose(tensors[1:], compiled[1:], rtol=1e-4)
+    smooth = Conductor(materials, sigma, np.zeros((3, 3)), None, np.zeros(3))
+    # Of three batches: what resists and what does not go together, another shape goes alone.
+    mixture = [resistive, smooth, conductor(mixed((10, 9, 8), 3)), resistive]
+    compiled = [features_of(each, SETTINGS) for each in mixture]
+    assert compiled[0].upper < 0.8 * compiled[1].upper
+    for found, expected in zip(features_by_tensors(mixture, SETTINGS, together=2), compiled):
+        np.testing.assert_allclose(found.values, expected.values, atol=5e-3)
+        np.testing.assert_allclose(found[1:], expected[1:], rtol=1e-4)
+
+
+def test_a_gpu_that_is_not_there_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match="finds no NVIDIA GPU"):
+        features_by_tensors([conductor(np.ones((8, 8, 8)))], SETTINGS, "cuda")
 
 
 def test_a_homogeneous_conductor_is_exact_on_every_level():
@@ -70,6 +88,14 @@ def test_the_truth_lies_between_the_bounds(seed):
     field = mixed((12, 12, 12), seed)
     _, lower, upper = features_of(conductor(field), SETTINGS)
     assert lower <= exact(field) <= upper * (1 + 1e-6)
+
+
+def test_settings_that_cannot_be_are_refused():
+    for arguments in ({"coarse": (0,)}, {"fine": -1}, {"coarse": (), "fine": 1}, {"rules": ()}, {"rules": ((0, 1),)}):
+        with pytest.raises(InvalidInput, match="must be"):
+            CascadeSettings(**arguments)
+    settings = CascadeSettings((3,), 1, ((2, 2),))
+    assert CascadeSettings(**settings.to_dict()) == settings
 
 
 def test_layers_meet_the_bounds():

@@ -107,6 +107,17 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(table, surrogate, t
         assert torch.equal(tensor, resumed.regressor.state_dict()[name]), name
 
 
+def test_what_tells_the_size_of_the_box_counts_for_nothing(table, surrogate):
+    """The coarsest of levels of 12³ has 3 cells and converges; in a larger box it would not."""
+    features = table.feature_nk[:10].copy()
+    expected = surrogate.from_features([Features(f, 0.0, 1.0) for f in features])
+    features[:, CASCADE.of_size] += 5
+    found = surrogate.from_features([Features(f, 0.0, 1.0) for f in features])
+    np.testing.assert_allclose(found.m, expected.m, rtol=1e-5)
+    np.testing.assert_allclose(found.score, expected.score, rtol=1e-4)
+    assert len(CASCADE.of_size) == 9
+
+
 def test_learning_curve_takes_nested_sets(table):
     config = RegressionConfig(epochs=3, architecture=CONFIG.architecture)
     curve = learning_curve(table, config, [40, 80])

@@ -6,10 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ionscreen.datasets import Dataset
+from ionscreen.datasets import Dataset, Status
 from ionscreen.pipeline import effective_conductivity
+from ionscreen.pipeline.families import FAMILIES
+from ionscreen.pipeline.labelling import LabelSettings, compute_sample
+from ionscreen.surrogate.cascade_checkpoint import PRETRAINED, load_cascade, save_cascade
+from ionscreen.surrogate.cascade_settings import CascadeSettings
+from ionscreen.surrogate.cascade_surrogate import CascadeSurrogate
+from ionscreen.surrogate.conductor import conductor_of
+from ionscreen.surrogate.regressor import Regressor, RegressorArchitecture
 from ionscreen.workflows.application import run
-from ionscreen.workflows.labelled_streams import LabelledStreams, StreamsConfig
+from ionscreen.workflows.labelled_streams import LabelledStreams, StreamsConfig, StreamSpec
 
 RECIPE = {
     "seed": 60221,
@@ -96,6 +103,63 @@ def test_the_interval_of_screen_holds_the_truth(image: Path, folder: Path, capsy
         assert row["low_S_per_m"] <= sigma <= row["high_S_per_m"] * 1.001
 
 
+def test_the_surrogate_that_comes_with_ionscreen_answers(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["screen", str(image), "--axis", "1", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    truth = effective_conductivity(np.load(image), {0: 0.0, 1: 1.0}, axis=1).sigma
+    assert row["sigma_S_per_m"] == pytest.approx(truth, rel=0.1)
+    assert row["low_S_per_m"] <= truth <= row["high_S_per_m"] * 1.001
+
+
+def test_the_surrogate_that_comes_with_ionscreen_is_small_and_has_its_papers() -> None:
+    assert sum(path.stat().st_size for path in PRETRAINED.iterdir()) < 5e6
+    surrogate = load_cascade()
+    card = json.loads((PRETRAINED / "card.json").read_text(encoding="utf-8"))
+    assert card["surrogate"]["data_digest"] == surrogate.data_digest
+    config = StreamsConfig.load(PRETRAINED / "recipe.yaml")
+    assert {f.family for f in config.families} == set(FAMILIES) == set(surrogate.metrics["families"])
+    assert surrogate.metrics["training_structures"] + surrogate.metrics["calibration_structures"] <= (
+        config.streams["training"].structures
+    )
+    assert (PRETRAINED / "dataset.md").read_text(encoding="utf-8").startswith("# Training of ionscreen's surrogate")
+    json.loads((PRETRAINED / "dataset.croissant.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+def test_the_surrogate_that_comes_with_ionscreen_is_as_good_as_its_card_says() -> None:
+    """Held against structures of a seed that neither its training nor its card has seen."""
+    config = StreamsConfig.load(PRETRAINED / "recipe.yaml")
+    card = json.loads((PRETRAINED / "card.json").read_text(encoding="utf-8"))
+    fresh = config.model_copy(update={"seed": 271, "streams": {"fresh": StreamSpec(edge=64, structures=24)}})
+    surrogate, errors, inside = load_cascade(), [], []
+    settings = LabelSettings(axes=(0,), rtol=1e-4)
+    for recipe, family in LabelledStreams(fresh, Path("nowhere")).recipes("fresh"):
+        transports = [ranges.at(name, recipe) for name, ranges in family.transports.items()]
+        sample = compute_sample(recipe, transports, settings)
+        for label in sample.labels.values():
+            if label.status[0] != Status.OK or label.relative[0] < 1e-3:
+                continue
+            conductor = conductor_of(sample.microstructure, label.transport, (label.connected & 1).astype(bool), 0)
+            found, m = surrogate.predict([conductor]), label.relative[0] / conductor.scale
+            errors.append(abs(found.m[0] / m - 1))
+            inside.append(found.low[0] * (1 - 1e-4) <= m <= found.high[0] * (1 + 1e-4))
+    assert len(errors) > 20
+    assert np.median(errors) < 3 * card["all"]["median"]
+    # Not the mean: a single structure at the percolation threshold would decide it.
+    assert np.quantile(errors, 0.9) < card["all"]["p95"]
+    assert np.mean(inside) > 0.75
+
+
+def test_onnx_writes_what_onnxruntime_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxruntime")
+    small = RegressorArchitecture(CascadeSettings((2,), 1, ((3.0, 3.0),)), members=2, hidden=8, components=4)
+    save_cascade(CascadeSurrogate(Regressor(small)), tmp_path / "small")
+    file = tmp_path / "surrogate.onnx"
+    assert run(["onnx", str(file), "--checkpoint", str(tmp_path / "small"), "--edge", "12"]) == 0
+    assert "agree" in capsys.readouterr().out
+    assert file.stat().st_size > 1000
+
+
 def test_screen_is_exact_where_nothing_percolates(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,6 +182,7 @@ def test_screen_is_exact_where_nothing_percolates(
         (["-c", "7=1"], "has no phase 7"),
         (["-c", "0=1e-9", "-c", "1=1"], "trained on"),
         (["--axis", "5"], "is no axis"),
+        (["--device", "abacus"], "choose cpu or cuda"),
         (["--checkpoint", "nowhere"], "cannot be read"),
     ],
 )

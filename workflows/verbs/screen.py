@@ -52,6 +52,7 @@ def screen(
     ] = None,
     shape: Annotated[str | None, typer.Option(help="For RAW files: nx,ny,nz.")] = None,
     dtype: Annotated[str | None, typer.Option(help="For RAW files: uint8, uint16, ...")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda for an NVIDIA GPU.")] = "cpu",
     settings: SET = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -76,6 +77,8 @@ def screen(
 
     if axis not in AXES:
         raise InvalidInput(f"--axis {axis!r} is no axis; choose 0, 1, 2 or all.")
+    if device not in ("cpu", "cuda"):
+        raise InvalidInput(f"--device {device!r} is none that images are screened on; choose cpu or cuda.")
     names = parse_names(name or [])
     given = parse_conductivities(conductivity or [], names)
     size = parse_voxel_size(voxel_size)
@@ -84,7 +87,7 @@ def screen(
     for image in images:
         phases = read_image(image, shape=parse_shape(shape) if shape else None, dtype=dtype)
         table = _table(image, phases, given)
-        rows += [{"image": image, **predict_axis(surrogate, phases, table, size, a)} for a in AXES[axis]]
+        rows += [{"image": image, **predict_axis(surrogate, phases, table, size, a, device)} for a in AXES[axis]]
     if as_json:
         typer.echo(json.dumps(rows, indent=1, allow_nan=False))
     else:
@@ -97,6 +100,7 @@ def predict_axis(
     table: dict[int, float],
     size: tuple[float, float, float],
     axis: int,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Return what is known of one axis, JSON types.
 
@@ -110,11 +114,15 @@ def predict_axis(
         Edges of a voxel, m.
     axis
         0, 1 or 2.
+    device
+        ``"cpu"`` or ``"cuda"``.
 
     Raises
     ------
     InvalidInput
         If the voxels are not cubes, or conductivities lie outside the training.
+    DeviceError
+        If there is no GPU.
     """
     from ...datasets import Microstructure, Transport
     from ...pipeline.percolation import percolating
@@ -126,7 +134,7 @@ def predict_axis(
     connected = percolating(phases, table, axis)
     if connected.any():
         conductor = conductor_of(Microstructure(phases, names, size), transport, connected, axis)
-        found = surrogate.predict([conductor])
+        found = surrogate.predict([conductor], device=device)
         unit = conductor.scale * transport.sigma_max
         sigma, low, high = (float(values[0]) * unit for values in found[:3])
         verdict, score = str(found.verdict[0]), round(float(found.score[0]), 3)
