@@ -1,12 +1,8 @@
 """The configuration: one sentence for whatever is wrong with it, overrides, every field on request."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
-import cloudpickle
 import numpy as np
 import pytest
 import yaml
@@ -15,21 +11,8 @@ from ionscreen.datasets import InvalidInput
 from ionscreen.workflows.application import run
 from ionscreen.workflows.config import CampaignConfig, load_config
 
+from ..programs import benchmark
 from .conftest import write_small_campaign
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def benchmark(name: str) -> ModuleType:
-    """Return a program of benchmarks/ as a module."""
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look themselves up
-    cloudpickle.register_pickle_by_value(module)  # workers cannot import it
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_broken_campaigns_are_refused_by_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
