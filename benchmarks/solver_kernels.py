@@ -40,7 +40,7 @@ def parts(image: np.ndarray, sigma: tuple[float, ...]) -> Iterator[tuple[str, Ca
     """Yield the name of each part and a call of it."""
     problem = problem_of(image, sigma)
     grid, operator = Multigrid(problem), problem.operator
-    x, r, p, z, b = (problem.ramp() for _ in range(5))
+    x, r, p, z, b = (problem.start() for _ in range(5))
     coarse_b, coarse_x = (coarsening.view(v, grid._offsets, grid._sizes, 0) for v in (grid._b, grid._x))
     kernels.residual(operator, problem.plates, x, r)
     smooth = [operator, z, r, coarse_b, grid._factors[0], problem.periodic, smoothing.BEFORE_FRESH, 1]

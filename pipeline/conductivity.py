@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,11 @@ from .memory import check_memory, needed_bytes
 from .refinement import extrapolated, split
 from .result import ConductivityResult, Outcome, stacked
 
+if TYPE_CHECKING:
+    from .compact_problem import CompactProblem
+    from .conjugate_gradients import Solution
+    from .problem import Problem
+
 __all__ = ["ConductivityResult", "Outcome", "effective_conductivity"]
 
 MAX_ITERATIONS = 500
@@ -23,6 +28,9 @@ MAX_MATERIALS = 255
 # Single precision resolves σ_eff to about this, and weak conductors down to about that part of the best.
 SINGLE_RTOL = 1e-6
 SINGLE_CONTRAST = 1e-4
+
+# Where a smaller part of the voxels carries current, a list of them is faster than the box (docs/decisions.md).
+COMPACT_BELOW = 0.22
 
 Axis = int | Literal["all"]
 Boundary = Literal["plates", "mixed", "periodic"]
@@ -254,8 +262,11 @@ def _between_plates(task: _Task, axis: int) -> ConductivityResult:
     if connected == 0:
         return nothing_flows(task, time.perf_counter() - began)
     order = (axis, *(other for other in range(3) if other != axis))
-    problem, sigma_ref = discretised(task, mask, order, (False, sides, sides))
-    solution = solve(problem, Multigrid(problem), task.rtol, MAX_ITERATIONS, progress=task.progress)
+    if connected < COMPACT_BELOW and _conducts_alike(task, mask):
+        problem, solution, sigma_ref = _solved_compactly(task, mask, order)
+    else:
+        problem, sigma_ref = discretised(task, mask, order, (False, sides, sides))
+        solution = solve(problem, Multigrid(problem), task.rtol, MAX_ITERATIONS, progress=task.progress)
     # From the conductance between the plates, in units of σ_ref h_y h_z/h_x, to σ: times length over area.
     nx, ny, nz = problem.shape
     unit = sigma_ref * nx / (ny * nz)
@@ -279,6 +290,33 @@ def _between_plates(task: _Task, axis: int) -> ConductivityResult:
         potential=potential,
         current_density=density,
     )
+
+
+def _conducts_alike(task: _Task, mask: npt.NDArray[np.bool_]) -> bool:
+    """Return whether all that carries current between two plates has one conductivity, and nothing lies between."""
+    from . import assembly
+
+    if task.boundary != "plates" or task.interfaces or task.grains is not None:
+        return False
+    present = assembly.count_within(task.phases, mask, task.table.size) > 0
+    return bool(np.unique(task.table[present]).size == 1)
+
+
+def _solved_compactly(
+    task: _Task, mask: npt.NDArray[np.bool_], order: tuple[int, ...]
+) -> tuple[CompactProblem | Problem, Solution, float]:
+    """Return problem, solution and unit of σ from a list of the cells in the mask; in the box where more is wanted."""
+    from .compact_multigrid import CompactMultigrid
+    from .compact_problem import CompactProblem
+    from .conjugate_gradients import solve
+
+    dtype = np.float32 if single_precision(task, np.ones(1)) else np.float64
+    compact = CompactProblem(np.transpose(mask, order), task.size[list(order)] / task.size[order[0]], dtype)
+    solution = solve(compact, CompactMultigrid(compact), task.rtol, MAX_ITERATIONS, progress=task.progress)
+    if not (task.fields or task.lower_bound):
+        return compact, solution, float(task.table[task.phases[mask][0]])
+    box, sigma_ref = discretised(task, mask, order, (False, False, False))
+    return box, replace(solution, potential=compact.expanded(solution.potential)), sigma_ref
 
 
 def bounds(task: _Task, problem: Any, solution: Any, sigma: float) -> tuple[float, float | None]:

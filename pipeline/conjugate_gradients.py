@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import kernels
+from .compact_multigrid import CompactMultigrid
+from .compact_problem import CompactProblem
 from .multigrid import Multigrid
 from .problem import Problem
 
@@ -34,7 +35,7 @@ class Solution:
     Parameters
     ----------
     potential
-        (nx+2, ny+2, nz+2) with its border filled.
+        A vector of the problem: (nx+2, ny+2, nz+2) with its border filled, or (n + 1,) of a compact one.
     energy
         Dirichlet energy of the potential: an upper bound of the conductance.
     flux_in, flux_out
@@ -57,8 +58,8 @@ class Solution:
 
 
 def solve(
-    problem: Problem,
-    preconditioner: Multigrid,
+    problem: Problem | CompactProblem,
+    preconditioner: Multigrid | CompactMultigrid,
     rtol: float,
     max_iterations: int,
     *,
@@ -84,29 +85,26 @@ def solve(
     progress
         Told of every step.
     """
-    operator, plates, real = problem.operator, problem.plates, problem.dtype.type
-    x = problem.ramp(axis)
-    problem.fill_border(x, axis)
+    x = problem.start(axis)
     r, p, z = (np.zeros_like(x) for _ in range(3))
-    kernels.residual(operator, plates, x, r)
-    energy = kernels.energy(operator, plates, x, x)[0]
+    problem.residual(x, r)
+    energy = problem.energy(x)[0]
     decrements: list[float] = []
     estimate, rho_before = np.inf, 0.0
     for _ in range(max_iterations):
         preconditioner.apply(r, z)
-        rho = kernels.dot(r, z)
+        rho = problem.dot(r, z)
         if rho < 0 and preconditioner.retreat():
             preconditioner.apply(r, z)
-            rho, rho_before = kernels.dot(r, z), 0.0
+            rho, rho_before = problem.dot(r, z), 0.0
         # What this step can gain bounds what it will: the ramp was exact, or rounding is reached.
-        if rho <= np.finfo(real).eps ** 2 * energy:
-            estimate = min(estimate, np.finfo(real).eps)
+        if rho <= np.finfo(problem.dtype).eps ** 2 * energy:
+            estimate = min(estimate, np.finfo(problem.dtype).eps)
             break
-        kernels.direction(real(rho / rho_before if rho_before else 0.0), z, p)
-        kernels.wrap(p, problem.periodic, np.zeros(3))
+        problem.turn(rho / rho_before if rho_before else 0.0, z, p)
         # z has done its part and takes A p.
-        alpha = rho / kernels.curvature(operator, p, z)
-        kernels.update(real(alpha), p, z, x, r)
+        alpha = rho / problem.apply(p, z)
+        problem.advance(alpha, p, z, x, r)
         rho_before = rho
         decrements.append(alpha * rho)
         energy -= alpha * rho
@@ -115,8 +113,8 @@ def solve(
             progress(len(decrements), float(estimate))
         if estimate <= rtol:
             break
-    problem.fill_border(x, axis)
-    final, flux_in, flux_out = kernels.energy(operator, plates, x, x)
+    problem.close(x, axis)
+    final, flux_in, flux_out = problem.energy(x)
     return Solution(x, final, flux_in, flux_out, float(estimate), len(decrements), bool(estimate <= rtol))
 
 

@@ -12,7 +12,7 @@ from . import coarsening, kernels, smoothing
 from .clusters import ClusterCorrection
 from .problem import Problem
 
-__all__ = ["Multigrid"]
+__all__ = ["BOTTOM_CELLS", "UPPER_LEVELS", "Multigrid", "hierarchy"]
 
 BOTTOM_CELLS = 64  # few enough for a dense inverse
 # Two coarse visits on the upper levels: a W-cycle halves the iterations of thin structures and near the percolation
@@ -36,7 +36,7 @@ class Multigrid:
     def __init__(self, problem: Problem) -> None:
         self._operator, self._periodic = problem.operator, problem.periodic
         dtype = problem.dtype
-        sizes, self._factors = _hierarchy(np.array(problem.shape), problem.anisotropy)
+        sizes, self._factors = hierarchy(np.array(problem.shape), problem.anisotropy)
         self._sizes = sizes[1:]
         cells = np.prod(self._sizes + 2, axis=1)
         self._offsets = np.concatenate([[0], np.cumsum(cells)[:-1]])
@@ -97,15 +97,15 @@ class Multigrid:
             correction.add(r, z)
 
 
-def _hierarchy(
-    size: npt.NDArray[np.int64], conductance: npt.NDArray[np.float64]
+def hierarchy(
+    size: npt.NDArray[np.int64], conductance: npt.NDArray[np.float64], bottom: int = BOTTOM_CELLS
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the boxes of all levels, (levels, 3), and how many cells are joined along each axis, (levels - 1, 3).
 
     `conductance` (3,) is that of a face normal to each axis in the homogeneous voxel.
     """
     sizes, factors = [size], []
-    while len(sizes) == 1 or size.prod() > BOTTOM_CELLS:
+    while len(sizes) == 1 or size.prod() > bottom:
         joinable = size > 1
         strong = conductance >= WEAK_AXIS * conductance[joinable].max(initial=0)
         factor = np.where(joinable & strong, 2, 1)

@@ -51,20 +51,48 @@ class Problem:
         """Of every vector."""
         return self.operator[4].dtype
 
-    def ramp(self, axis: int = 0) -> npt.NDArray[Any]:
+    def start(self, axis: int = 0) -> npt.NDArray[Any]:
         """Return the potential of a homogeneous box, falling from 1 to 0 along `axis`; 0 in the insulator."""
         n = self.shape[axis]
         levels = 1 - (np.arange(n + 2, dtype=self.dtype) - self.dtype.type(0.5)) / self.dtype.type(n)
         ramp = np.empty_like(self.operator[4])
         ramp[:] = np.moveaxis(levels[:, None, None], 0, axis)
         ramp *= self.operator[4] > 0
+        self.close(ramp, axis)
         return ramp
 
-    def fill_border(self, x: npt.NDArray[Any], axis: int = 0) -> None:
+    def close(self, x: npt.NDArray[Any], axis: int = 0) -> None:
         """Fill the border of a potential that falls by 1 along `axis`."""
         jump = np.zeros(3)
         jump[axis] = 1
         kernels.wrap(x, self.periodic, jump)
+
+    def residual(self, x: npt.NDArray[Any], r: npt.NDArray[Any]) -> None:
+        """Overwrite r with b - A x."""
+        kernels.residual(self.operator, self.plates, x, r)
+
+    def energy(self, x: npt.NDArray[Any]) -> tuple[float, float, float]:
+        """Return the Dirichlet energy of x, and its flux in and out through the plates."""
+        return kernels.energy(self.operator, self.plates, x, x)  # type: ignore[no-any-return]
+
+    def dot(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
+        """Return x·y."""
+        return float(kernels.dot(x, y))
+
+    def turn(self, beta: float, z: npt.NDArray[Any], p: npt.NDArray[Any]) -> None:
+        """Overwrite p with z + beta p."""
+        kernels.direction(self.dtype.type(beta), z, p)
+        kernels.wrap(p, self.periodic, np.zeros(3))
+
+    def apply(self, p: npt.NDArray[Any], q: npt.NDArray[Any]) -> float:
+        """Overwrite q with A p and return p·q."""
+        return float(kernels.curvature(self.operator, p, q))
+
+    def advance(
+        self, alpha: float, p: npt.NDArray[Any], q: npt.NDArray[Any], x: npt.NDArray[Any], r: npt.NDArray[Any]
+    ) -> None:
+        """Add alpha p to x and take alpha q from r."""
+        kernels.update(self.dtype.type(alpha), p, q, x, r)
 
 
 @dataclass(frozen=True, eq=False)

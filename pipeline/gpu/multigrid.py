@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..multigrid import UPPER_LEVELS, _hierarchy
+from ..multigrid import UPPER_LEVELS, hierarchy
 from . import coarsening, device, smoothing
 from .clusters import ClusterCorrection
 from .device import launch
@@ -33,7 +33,7 @@ class Multigrid:
         import torch
 
         self._problem = problem
-        sizes, factors = _hierarchy(np.array(problem.size), problem.anisotropy)
+        sizes, factors = hierarchy(np.array(problem.size), problem.anisotropy)
         self._factors = [tuple(f) for f in factors.tolist()]
         self._sizes = [tuple(s) for s in sizes[1:].tolist()]
         cells = np.prod(sizes[1:] + 2, axis=1)
