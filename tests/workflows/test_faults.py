@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .test_config import benchmark
+from ..programs import benchmark
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
