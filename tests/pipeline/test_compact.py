@@ -24,7 +24,7 @@ def noise(shape, fraction, width, seed):
     return (field > np.quantile(field, 1 - fraction)).astype(np.uint8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     shape=st.tuples(*[st.integers(1, 24)] * 3),
     fraction=st.floats(0.1, 1.0),
