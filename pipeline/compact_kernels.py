@@ -6,7 +6,8 @@ there is none; ``first`` and ``g`` are empty, and all faces normal to an axis co
 levels cell c has the neighbours ``index[first[c]:first[c + 1]]``, and ``g`` holds the conductances between.
 ``inverse`` is 1/diagonal (n,), ``reds`` how many cells have colour 0. Vectors are (n + 1,) and end with a 0, which a
 missing neighbour reads. Cells of one colour are no neighbours of each other, so each half sweep works through one half
-of the list. Results do not depend on the number of threads: sums are taken over parts of PART cells, then in order.
+of the list. Results do not depend on the number of threads, not even their last bits: each loop runs over parts of
+PART cells whatever their number, and sums are taken in order.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def _sums(operator, x, begin, end, out):  # type: ignore[no-untyped-def]
             out[c - begin] = wx * west_east + wy * south_north + wz * low_high
     else:
         for c in range(begin, end):
-            total = out[0] * 0
+            total = out.dtype.type(0)
             for at in range(first[c], first[c + 1]):
                 total += g[at] * x[index[at]]
             out[c - begin] = total
@@ -162,11 +163,20 @@ def _bottom(bottom, operator, b, x):  # type: ignore[no-untyped-def]
 
 @serial
 def _apply_part(operator, p, q, begin, end):  # type: ignore[no-untyped-def]
-    inverse, sums, total = operator[4], np.empty(end - begin, p.dtype), 0.0
+    inverse, sums = operator[4], np.empty(end - begin, p.dtype)
     _sums(operator, p, begin, end, sums)
     for c in range(begin, end):
         q[c] = p[c] / inverse[c] - sums[c - begin]
-        total += np.float64(p[c]) * np.float64(q[c])
+    # Not in the loop above: the compiler makes two of one that both stores and sums, and which of them runs, with
+    # sums in another order, depends on where the arrays happen to lie.
+    return _dot_part(p, q, begin, end)
+
+
+@serial
+def _dot_part(x, y, begin, end):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for c in range(begin, end):
+        total += np.float64(x[c]) * np.float64(y[c])
     return total
 
 
@@ -188,14 +198,6 @@ def apply(operator, p, q):  # type: ignore[no-untyped-def]
     return _in_order(totals)
 
 
-@serial
-def _dot_part(x, y, begin, end):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for c in range(begin, end):
-        total += np.float64(x[c]) * np.float64(y[c])
-    return total
-
-
 @threaded
 def dot(x, y):  # type: ignore[no-untyped-def]
     """Return x·y."""
@@ -205,32 +207,52 @@ def dot(x, y):  # type: ignore[no-untyped-def]
     return _in_order(totals)
 
 
-@threaded
-def advance(alpha, p, q, x, r):  # type: ignore[no-untyped-def]
-    """x += alpha p, r -= alpha q; the 0 at the end stays."""
-    for c in numba.prange(x.shape[0] - 1):
+@serial
+def _advance_part(alpha, p, q, x, r, begin, end):  # type: ignore[no-untyped-def]
+    for c in range(begin, end):
         x[c] += alpha * p[c]
         r[c] -= alpha * q[c]
 
 
 @threaded
-def turn(beta, z, p):  # type: ignore[no-untyped-def]
-    """p = z + beta p."""
-    for c in numba.prange(p.shape[0]):
+def advance(alpha, p, q, x, r):  # type: ignore[no-untyped-def]
+    """x += alpha p, r -= alpha q; the 0 at the end stays."""
+    cells = x.shape[0] - 1
+    for part in numba.prange((cells + PART - 1) // PART):
+        _advance_part(alpha, p, q, x, r, part * PART, min((part + 1) * PART, cells))
+
+
+@serial
+def _turn_part(beta, z, p, begin, end):  # type: ignore[no-untyped-def]
+    for c in range(begin, end):
         p[c] = z[c] + beta * p[c]
 
 
 @threaded
-def residual(operator, plates, x, r):  # type: ignore[no-untyped-def]
-    """r = b - A x, with potential 1 on the first plate and 0 on the second, from differences of neighbours."""
+def turn(beta, z, p):  # type: ignore[no-untyped-def]
+    """p = z + beta p."""
+    for part in numba.prange((p.shape[0] + PART - 1) // PART):
+        _turn_part(beta, z, p, part * PART, min((part + 1) * PART, p.shape[0]))
+
+
+@serial
+def _residual_part(operator, plates, x, r, begin, end):  # type: ignore[no-untyped-def]
     index, weights, cells = operator[1], operator[3], operator[4].shape[0]
-    for c in numba.prange(cells):
+    for c in range(begin, end):
         total = plates[0, c] * (1 - x[c]) - plates[1, c] * x[c]
         for side in range(6):
             beyond = index[6 * c + side]
             if beyond < cells:
                 total += weights[side // 2] * (x[beyond] - x[c])
         r[c] = total
+
+
+@threaded
+def residual(operator, plates, x, r):  # type: ignore[no-untyped-def]
+    """r = b - A x, with potential 1 on the first plate and 0 on the second, from differences of neighbours."""
+    cells = operator[4].shape[0]
+    for part in numba.prange((cells + PART - 1) // PART):
+        _residual_part(operator, plates, x, r, part * PART, min((part + 1) * PART, cells))
 
 
 @serial

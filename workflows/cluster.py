@@ -24,8 +24,13 @@ WORKER_ENVIRONMENT = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
 
+# What is set before a worker starts stays in this process, too, until the cluster closes. Numba would then refuse to
+# compile here, where the descriptors of the training structures are computed: its own is set in the worker.
+_BEFORE = {name: value for name, value in WORKER_ENVIRONMENT.items() if name != "NUMBA_NUM_THREADS"}
+
 SETTINGS = {
-    "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+    "distributed.nanny.pre-spawn-environ": _BEFORE,
+    "distributed.nanny.environ": WORKER_ENVIRONMENT,
     # Whether and how to try again after a lost worker is decided for each sample, in batches.py.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.no-workers-timeout": "120s",
@@ -43,13 +48,7 @@ def worker_count(config: ClusterConfig) -> int:
 
 @contextmanager
 def _environment_restored() -> Iterator[None]:
-    """Give this process its own thread settings back: the nannies leave the workers' in its environment.
-
-    Numba reads its setting when it is imported and again whenever it compiles, and refuses a change in between; so it
-    is imported before the nannies start.
-    """
-    import numba  # noqa: F401
-
+    """Give this process its own thread settings back: the nannies leave the workers' in its environment."""
     before = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
     try:
         yield

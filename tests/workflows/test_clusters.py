@@ -62,6 +62,7 @@ def test_ctrl_c_stays_ours() -> None:
     """dask-jobqueue takes it when it is imported, and would end a driver without a word and with exit code 0."""
     program = """
 import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
 from ionscreen.workflows.batch_cluster import job_options, worker_script
 from ionscreen.workflows.cluster_config import ClusterConfig
 from pathlib import Path
