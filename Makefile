@@ -22,8 +22,9 @@ demo: $(INSTALLED)
 	@test -e demo/campaign.yaml || $(BIN)/ionscreen init demo
 	$(BIN)/ionscreen run demo/campaign.yaml
 
+# Two files at a time, for two cores; what the tests of a file share is made once.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # What runs on a Graphcore host, under its Python 3.8 and torch 2.0.1 (4 GB with its CUDA libraries; the CPU is used).
 test-ipu-host: $(IPU_INSTALLED)
