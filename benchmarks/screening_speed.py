@@ -18,9 +18,10 @@ from ionscreen.workflows.campaign import opened
 from ionscreen.workflows.config import CampaignConfig, load_config
 from ionscreen.workflows.descriptions import newest_key, screening_seconds
 from ionscreen.workflows.descriptor import predictor_of
-from ionscreen.workflows.ranking import rank, write_ranking
+from ionscreen.workflows.ranking import rank_candidates
+from ionscreen.workflows.ranking_tables import write_ranking
 from ionscreen.workflows.resolution import resolve
-from ionscreen.workflows.screening import predict_candidates
+from ionscreen.workflows.screening import Predictions
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "workflows" / "templates" / "campaign.yaml"
 
@@ -46,11 +47,17 @@ def measure(edge: int, count: int, workers: int, run: Path) -> tuple[float, ...]
         steps.screen()
         wall = time.perf_counter() - began
         generating, describing = screening_seconds(steps.directory.screening)
-        folder, predictor = steps.directory.screening, predictor_of(steps.directory.surrogate, "regressor")
+        predictions = Predictions(
+            folder=steps.directory.screening,
+            key=newest_key(steps.directory.screening),
+            properties=steps.properties,
+            predictor=predictor_of(steps.directory.surrogate, "regressor"),
+            objective=steps.objective,
+        )
         began = time.perf_counter()
-        found = predict_candidates(folder, newest_key(folder), count, steps.properties, predictor, steps.objective)
+        found = rank_candidates(predictions)
         predicted = time.perf_counter()
-        write_ranking(rank(found, "maximise"), steps.directory.ranking)
+        write_ranking(found, steps.directory.ranking)
         ranked = time.perf_counter()
     driver = predicted - began, ranked - predicted
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

@@ -28,12 +28,13 @@ from .monitor import Monitor
 from .neighbours import neighbours
 from .progress import Progress, SilentProgress
 from .properties import objective_of, properties_of
-from .ranking import rank, write_ranking
+from .ranking import Ranking, rank_candidates
+from .ranking_tables import write_ranking
 from .resolution import resolve, settle
 from .results import CampaignResults
 from .rounds import Rounds, propose, verified_groups
 from .run_directory import RunDirectory
-from .screening import Prediction, predict_candidates
+from .screening import Predictions
 from .shards import WHOLE, ShardPlan, Share, label_recipes, shard_size
 from .training_set import train_surrogate
 from .verification import Verification, compare, write_verified
@@ -170,8 +171,10 @@ class Campaign:
             solved = self._solve_proposed(rounds)
             evaluation = self.train(dataset)
             ranked = self.screen()
-            entries = compare(ranked, dict.fromkeys(rounds.predicted, "top"), solved, self.properties, self.objective)
-            found = {e.prediction.index: e for e in entries.entries}
+            groups = dict.fromkeys(rounds.predicted, "top")
+            chosen = ranked.at(ranked.places(groups))
+            entries = compare(chosen, groups, solved, self.properties, self.objective).entries
+            found = {e.prediction.index: e for e in entries}
             proposed = propose(ranked, found, self.objective, settings)
             ended = proposed.probability < settings.stop_probability or not proposed.predicted
             if ended or len(rounds.entries) == settings.rounds:
@@ -193,7 +196,7 @@ class Campaign:
         with self.timed("verify", len(recipes)):
             return self._label("Solving proposals", recipes, len(recipes), self.directory.verification)
 
-    def screen(self) -> list[Prediction]:
+    def screen(self) -> Ranking:
         """Predict every candidate and rank them."""
         descriptor = self._descriptor()
         key = self._screening_key(descriptor)
@@ -202,30 +205,37 @@ class Campaign:
         with self.timed("screen", total), self.progress.bar("Screening candidates", total) as bar:
             describe_candidates(self.engine, screening, folder, self.directory.marks, bar, self.monitor)
             predictor = predictor_of(self.directory.surrogate, self.config.train.model)
-            predictions = predict_candidates(folder, key, total, self.properties, predictor, self.objective)
-            ranked = rank(predictions, self.objective.sense, self.config.screen.constraints)
+            predictions = Predictions(
+                folder=folder,
+                key=key,
+                properties=self.properties,
+                predictor=predictor,
+                objective=self.objective,
+                count=total,
+            )
+            ranked = rank_candidates(predictions, self.config.screen.constraints)
             write_ranking(ranked, self.directory.ranking, self.objective)
         return ranked
 
-    def verify(self, ranked: Sequence[Prediction]) -> Verification:
+    def verify(self, ranked: Ranking) -> Verification:
         """Solve the best candidates and some random ones; what was proposed is solved already."""
         rounds = Rounds.load(self.directory.rounds) if self.config.mode == "adaptive" else Rounds("")
         groups = verified_groups(ranked, self.config, rounds)
         recipes = [self.candidates.recipes(i, i + 1)[0] for i in sorted(groups)]
         with self.timed("verify", len(recipes)):
             dataset = self._label("Verifying winners", recipes, len(recipes), self.directory.verification)
-        ranked = rounds.before(ranked)
-        verification = compare(ranked, groups, dataset, self.properties, self.objective, self.config.label.rtol)
+        chosen = rounds.before(ranked.at(ranked.places(groups)))
+        verification = compare(chosen, groups, dataset, self.properties, self.objective, self.config.label.rtol)
         write_verified(verification, self.directory.verified, self.objective.unit)
         return verification
 
     def report(
-        self, dataset: Dataset, evaluation: dict[str, Any], ranked: Sequence[Prediction], verification: Verification
+        self, dataset: Dataset, evaluation: dict[str, Any], ranked: Ranking, verification: Verification
     ) -> CampaignResults:
         """Write the report."""
         from .report import write_report
 
-        results = CampaignResults(self.config, self.directory, dataset, evaluation, tuple(ranked), verification)
+        results = CampaignResults(self.config, self.directory, dataset, evaluation, ranked, verification)
         with self.timed("report"), self.progress.bar("Writing the report", 1) as bar:
             results.export_winners()
             write_report(results)

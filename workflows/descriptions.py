@@ -5,6 +5,7 @@ Shape legend: n candidates of a block, p properties, v numbers that the surrogat
 
 from __future__ import annotations
 
+import bisect
 import functools
 import io
 import json
@@ -116,13 +117,26 @@ def describe_candidates(
         bar.advance(len(block.rows))
 
 
-def read_blocks(folder: Path, key: str) -> Iterator[Block]:
-    """Yield the stored blocks, one at a time; damaged ones and those of another key are as if they were not there."""
+def read_blocks(folder: Path, key: str, indices: Sequence[int] | None = None) -> Iterator[Block]:
+    """Yield the stored blocks, one at a time; damaged ones and those of another key are as if they were not there.
+
+    Where sorted indices are given, only files that may hold one of them are opened.
+    """
     for path in sorted(folder.glob("[0-9]*.npz")):
+        if indices is not None and not _may_hold(path, indices):
+            continue
         stored = _load(path)
         if stored is not None and str(stored["key"]) == key:
             rows = json.loads(stored["rows"].tobytes())
             yield Block(rows, stored["exact"], stored["value"], tuple(stored["seconds"].tolist()))
+
+
+def _may_hold(path: Path, indices: Sequence[int]) -> bool:
+    """Return whether one of the sorted indices is between the first and the last of a file, which its name tells."""
+    first, _, last = path.stem.partition("-")
+    if not (first.isdecimal() and last.isdecimal()):
+        return True
+    return bisect.bisect_left(indices, int(first)) < bisect.bisect_right(indices, int(last))
 
 
 def screening_seconds(folder: Path) -> tuple[float, float]:

@@ -34,14 +34,17 @@ class Conduction(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """σ_eff with the ends of its 90 % interval, relative to the transport's largest conductivity, and how far the
-    structure lies outside the training (1 is the edge of the ordinary; NaN if the surrogate does not say), each (n,).
+    """σ_eff with the ends of its 90 % interval, relative to the transport's largest conductivity, how far the structure
+    lies outside the training (1 is the edge of the ordinary; NaN if the surrogate does not say), and between which
+    bounds σ_eff is for certain, each (n,).
     """
 
     m: Vector
     low: Vector
     high: Vector
     score: Vector
+    least: Vector
+    most: Vector
 
 
 class Descriptor(Protocol):
@@ -105,7 +108,9 @@ class CascadePredictor:
         scale, lower, upper = exact_n3.T
         features = [Features(*row) for row in zip(value_nv, lower, upper, strict=True)]
         found = self.surrogate.from_features(features, families)
-        return Predicted(found.m * scale, found.low * scale, found.high * scale, found.score)
+        return Predicted(
+            found.m * scale, found.low * scale, found.high * scale, found.score, lower * scale, upper * scale
+        )
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,8 @@ class NetworkPredictor:
     def predict(self, exact_n3: Vector, value_nv: npt.NDArray[np.float32], families: Sequence[str]) -> Predicted:
         """See :class:`Predictor`."""
         m, low, high = exact_n3.T
-        return Predicted(m, low, high, np.full(len(value_nv), np.nan))
+        unknown = np.full(len(value_nv), np.nan)
+        return Predicted(m, low, high, unknown, np.zeros_like(m), np.full_like(m, np.inf))
 
 
 def predictor_of(checkpoint: Path, model: str) -> Predictor:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PALETTE",
     "composition_figure",
+    "count_of",
     "coverage_figure",
     "figure_of",
     "learning_figure",
@@ -36,12 +37,14 @@ __all__ = [
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 DPI = 130
 MAPS = 6  # families in one figure
+DRAWN = 5000  # candidates in one figure
 
 
 def composition_figure(results: CampaignResults) -> bytes:
     """Draw the predicted σ_eff of every percolating candidate against its conducting volume fraction."""
     conducting = [name for name, sigma in results.leading.transport.conductivity.items() if sigma > 0]
-    percolating = [p for p in results.ranked if p.status == Status.OK]
+    count = len(results.ranked.conducting())
+    percolating = results.ranked.at(results.ranked.conducting(DRAWN))
 
     def fraction(fractions: Any) -> float:
         return float(sum(fractions.get(name, 0.0) for name in conducting))
@@ -68,7 +71,12 @@ def composition_figure(results: CampaignResults) -> bytes:
             axes.set_yscale("log")
         axes.legend(markerscale=1.6, fontsize=8)
 
-    return figure_of(draw, transparent=True, title=f"{len(percolating)} percolating candidates, as predicted")
+    return figure_of(draw, transparent=True, title=f"{count_of(count, len(percolating))} that percolate, as predicted")
+
+
+def count_of(count: int, drawn: int) -> str:
+    """Return how many candidates there are, and how many of them a figure shows."""
+    return f"{count} candidates" if drawn == count else f"{drawn} of {count} candidates"
 
 
 def parity_figure(results: CampaignResults) -> bytes:
@@ -142,9 +150,10 @@ def learning_figure(results: CampaignResults) -> bytes:
 
 def parameter_figure(results: CampaignResults) -> bytes:
     """Draw, for each family, the predicted σ_eff over the two parameters that it depends on most."""
-    percolating = [p for p in results.ranked if p.status == Status.OK and p.sigma]
-    families = sorted({p.family for p in percolating if p.parameters and p.family != "image"})[:MAPS]
     best = {e.prediction.index for e in results.verification.group("top")}
+    places = np.union1d(results.ranked.conducting(DRAWN), results.ranked.places(best))
+    percolating = [p for p in results.ranked.at(places) if p.status == Status.OK and p.sigma]
+    families = sorted({p.family for p in percolating if p.parameters and p.family != "image"})[:MAPS]
     ends = [f((p.sigma or 1.0 for p in percolating), default=1.0) for f in (min, max)]
     columns = max(1, min(3, len(families)))
     figure = new_figure(3.6 * columns, 3.1 * max(1, -(-len(families) // columns)))

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 __all__ = ["ANISOTROPY", "SMALLEST", "Interval", "Objective"]
 
 SMALLEST = "smallest"
@@ -101,7 +104,11 @@ class Objective:
 
     def merit(self, value: float) -> float:
         """Return what is the larger the better, of a value above 0."""
-        return math.log(value) * (1.0 if self.sense == "maximise" else -1.0)
+        return float(self.merits(np.array([value]))[0])
+
+    def merits(self, values_n: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the merit of each of several values."""
+        return np.log(values_n) * (1.0 if self.sense == "maximise" else -1.0)
 
 
 def _above(interval: Interval, least: float) -> float:

@@ -1,33 +1,118 @@
-"""The ranking: predictions in order of merit, as tables that any program reads."""
+"""The ranking: all candidates in order of merit, as numbers in memory and whole predictions when asked for."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import itertools
 import math
+import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
 
 from ..datasets import CampaignError, Status
-from ..datasets.durable_file import write_durably
-from .objective import Objective
-from .screening import Prediction
+from .screening import Prediction, Predictions
 
-__all__ = ["rank", "write_ranking"]
+__all__ = ["CHUNK", "LIKELY", "Ranking", "Sense", "rank", "rank_candidates"]
 
 Sense = Literal["maximise", "minimise"]
 
 # Phase -> smallest and largest volume fraction.
 Constraints = Mapping[str, tuple[float, float]]
+Vector = npt.NDArray[np.float64]
 
-LISTED = 1000  # candidates in the JSON file
 LIKELY = 0.5  # probability from which a bound counts as met
+CHUNK = 20_000  # predictions in memory at a time
 
 
-def rank(predictions: Sequence[Prediction], sense: Sense, constraints: Constraints | None = None) -> list[Prediction]:
+@dataclass(frozen=True, eq=False)
+class Ranking(Sequence[Prediction]):
+    """All candidates that meet the constraints, best first.
+
+    A million of them need some 100 MB; their recipes and fractions are read again when a prediction is asked for. Ask
+    for many at once: each time, the files of descriptions are gone through once.
+
+    Shape legend: n candidates, best first.
+
+    Parameters
+    ----------
+    index_n
+        Place in the sequence of candidates.
+    status_n
+        Values of :class:`Status`.
+    family_n
+        Names of families.
+    value_n3
+        Objective and the ends of its 90 % interval; NaN where nothing is known.
+    bound_n2
+        Between which the objective is for certain.
+    feasible_n
+        Probability that bounds on other properties are met.
+    property_n3
+        Name -> every conductivity with its 90 % interval, S/m; NaN where nothing is known.
+    kinds
+        Parameter -> ``"number"``, ``"truth"`` or ``"text"``, which holds for all families.
+    phases
+        That structures have, sorted.
+    find
+        Indices -> predictions by index.
+    """
+
+    index_n: npt.NDArray[np.int64]
+    status_n: npt.NDArray[np.uint8]
+    family_n: npt.NDArray[Any]
+    value_n3: Vector
+    bound_n2: Vector
+    feasible_n: Vector
+    property_n3: Mapping[str, Vector]
+    kinds: Mapping[str, str]
+    phases: Sequence[str]
+    find: Callable[[Collection[int]], Mapping[int, Prediction]]
+
+    def __len__(self) -> int:
+        return len(self.index_n)
+
+    @overload
+    def __getitem__(self, place: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Prediction]: ...
+    def __getitem__(self, place: int | slice) -> Prediction | list[Prediction]:
+        if isinstance(place, slice):
+            return self.at(np.arange(len(self))[place])
+        return self.at([range(len(self))[place]])[0]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        for start in range(0, len(self), CHUNK):
+            yield from self[start : start + CHUNK]
+
+    def at(self, places: Sequence[int] | npt.NDArray[np.int64]) -> list[Prediction]:
+        """Return the predictions at these places."""
+        indices = self.index_n[np.asarray(places, np.int64)].tolist()
+        found = self.find(indices)
+        return [found[index] for index in indices]
+
+    def places(self, indices: Collection[int]) -> npt.NDArray[np.int64]:
+        """Return the places of those of these candidates that are here, best first."""
+        return np.flatnonzero(np.isin(self.index_n, np.fromiter(indices, np.int64, len(indices))))
+
+    def conducting(self, most: int | None = None) -> npt.NDArray[np.int64]:
+        """Return the places of candidates that percolate; of more than `most`, so many at even distances."""
+        found = np.flatnonzero((self.status_n == Status.OK) & (self.value_n3[:, 0] > 0))
+        if most is None or len(found) <= most:
+            return found
+        return np.asarray(found[np.linspace(0, len(found) - 1, most).astype(np.int64)])
+
+
+def rank(
+    predictions: Iterable[Prediction],
+    sense: Sense,
+    constraints: Constraints | None = None,
+    properties: Sequence[str] = (),
+    find: Callable[[Collection[int]], Mapping[int, Prediction]] | None = None,
+) -> Ranking:
     """Return the predictions that meet the constraints, best first.
 
     What probably misses a bound on another property comes behind what meets it, then what does not percolate, and
@@ -36,131 +121,98 @@ def rank(predictions: Sequence[Prediction], sense: Sense, constraints: Constrain
     Parameters
     ----------
     predictions
-        Any order.
+        Any order; gone through once. Of a candidate that comes twice the last one counts.
     sense
         ``"maximise"`` or ``"minimise"``.
     constraints
         On the volume fractions that were achieved; a phase that a structure lacks has 0.
+    properties
+        Names of those that are kept as numbers.
+    find
+        Indices -> predictions; if not given, the predictions are kept in memory.
 
     Raises
     ------
     CampaignError
         If none meets the constraints.
     """
-    sign = -1.0 if sense == "maximise" else 1.0
-
-    def merit(prediction: Prediction) -> tuple[int, bool, float, str]:
-        classes = (Status.OK, Status.NON_PERCOLATING, Status.INVALID_STRUCTURE, Status.WORKER_LOST)
-        sigma = math.inf if prediction.sigma is None else sign * prediction.sigma
-        return classes.index(prediction.status), prediction.feasible < LIKELY, sigma, prediction.id
-
-    found = sorted((p for p in predictions if p.sigma is None or _meets(p, constraints or {})), key=merit)
-    if predictions and not found:
+    if find is None:
+        kept = {p.index: p for p in predictions}
+        predictions, find = kept.values(), lambda indices: {index: kept[index] for index in indices}
+    kinds, phases = defaultdict[str, set[str]](set), set[str]()
+    count, parts = 0, [_columns([], properties)]
+    for chunk in _chunks(predictions):
+        count += len(chunk)
+        meeting = [p for p in chunk if p.sigma is None or _meets(p, constraints or {})]
+        for p in meeting:
+            phases.update(p.fractions)
+            for name, value in p.parameters.items():
+                kinds[name].add(_kind(value))
+        parts.append(_columns(meeting, properties))
+    columns = [np.concatenate(each) for each in zip(*parts, strict=True)]
+    if count and not len(columns[0]):
         raise CampaignError(
-            f"None of {len(predictions)} candidates meets screen.constraints; widen these, or the families' ranges."
+            f"None of {count} candidates meets screen.constraints; widen these, or the families' ranges."
         )
-    return found
+    order = _order(columns, sense)
+    index_n, status_n, family_n, value_n3, bound_n2, feasible_n, property_npk = (values[order] for values in columns)
+    return Ranking(
+        index_n=index_n,
+        status_n=status_n,
+        family_n=family_n,
+        value_n3=value_n3,
+        bound_n2=bound_n2,
+        feasible_n=feasible_n,
+        property_n3={name: property_npk[:, number] for number, name in enumerate(properties)},
+        kinds={name: found.pop() if len(found) == 1 else "text" for name, found in sorted(kinds.items())},
+        phases=sorted(phases),
+        find=find,
+    )
+
+
+def rank_candidates(predictions: Predictions, constraints: Constraints | None = None) -> Ranking:
+    """Return all candidates that meet the constraints, best first; see :func:`rank`."""
+    names = [wanted.name for wanted in predictions.properties]
+    return rank(predictions, predictions.objective.sense, constraints, names, predictions.find)
+
+
+def _chunks(predictions: Iterable[Prediction]) -> Iterator[list[Prediction]]:
+    remaining = iter(predictions)
+    while chunk := list(itertools.islice(remaining, CHUNK)):
+        yield chunk
+
+
+def _columns(chunk: Sequence[Prediction], properties: Sequence[str]) -> list[npt.NDArray[Any]]:
+    """Return the columns of a ranking, its properties in one array (n, p, 3)."""
+    unknown, count = (math.nan,) * 3, len(chunk)
+    values = [[p.properties.get(name, unknown) for name in properties] for p in chunk]
+    return [
+        np.array([p.index for p in chunk], np.int64),
+        np.array([p.status for p in chunk], np.uint8),
+        # One object for each name, however many candidates have it.
+        np.array([sys.intern(p.family) for p in chunk], object),
+        np.array([(p.sigma, p.low, p.high) for p in chunk], np.float64).reshape(count, 3),
+        np.array([p.bounds for p in chunk], np.float64).reshape(count, 2),
+        np.array([p.feasible for p in chunk], np.float64),
+        np.array(values, np.float64).reshape(count, len(properties), 3),
+    ]
+
+
+def _order(columns: Sequence[npt.NDArray[Any]], sense: Sense) -> npt.NDArray[np.int64]:
+    index, status, _, value, _, feasible, _ = columns
+    _, last = np.unique(index[::-1], return_index=True)
+    kept = len(index) - 1 - last
+    merit = np.nan_to_num(value[kept, 0] * (-1.0 if sense == "maximise" else 1.0), nan=np.inf)
+    # Of the statuses that a candidate may have, better ones have smaller numbers.
+    order = np.lexsort((merit, feasible[kept] < LIKELY, status[kept]))
+    return np.asarray(kept[order])
 
 
 def _meets(prediction: Prediction, constraints: Constraints) -> bool:
     return all(low <= prediction.fractions.get(phase, 0.0) <= high for phase, (low, high) in constraints.items())
 
 
-def write_ranking(ranked: Sequence[Prediction], path: Path, objective: Objective | None = None) -> None:
-    """Write the same table as ``.csv`` and ``.parquet``, and the best 1000 with their recipes as ``.json``.
-
-    Columns: rank, id, the objective with its interval (``sigma_S_per_m``, or ``objective`` where it is a ratio), the
-    distance to the training structures (1 is the edge of the ordinary; beyond it the structure is unusual), where there
-    are several properties each with its interval and the probability that bounds are met, then the recipes' parameters
-    and achieved fractions.
-    """
-    names = _value_names(objective)
-    columns = {name: [values[name] for values in map(_values, ranked)] for name in _value_keys(ranked)}
-    parameters = sorted({name for p in ranked for name in p.parameters})
-    phases = sorted({name for p in ranked for name in p.fractions})
-    table: dict[str, list[Any]] = {
-        "rank": list(range(1, len(ranked) + 1)),
-        "id": [p.id for p in ranked],
-        "family": [p.family for p in ranked],
-        names[0]: [p.sigma for p in ranked],
-        names[1]: [p.low for p in ranked],
-        names[2]: [p.high for p in ranked],
-        "status": [p.status.name.lower() for p in ranked],
-        "distance": [p.score for p in ranked],
-        "unusual": [p.unusual if p.score is not None else None for p in ranked],
-        **columns,
-        **{name: _one_type([p.parameters.get(name) for p in ranked]) for name in parameters},
-        **{f"achieved_{phase}_fraction": [p.fractions.get(phase) for p in ranked] for phase in phases},
-    }
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(table)
-    rows.writerows([_text(value) for value in row] for row in zip(*table.values(), strict=True))
-    write_durably(path, text.getvalue().encode())
-    write_durably(path.with_suffix(".parquet"), _parquet(table))
-    best = [_record(place, p, names) for place, p in enumerate(ranked[:LISTED], start=1)]
-    write_durably(path.with_suffix(".json"), json.dumps(best, indent=1, allow_nan=False).encode())
-
-
-def _value_names(objective: Objective | None) -> tuple[str, str, str]:
-    if objective is None or objective.unit == "S/m":
-        return "sigma_S_per_m", "low_S_per_m", "high_S_per_m"
-    return "objective", "objective_low", "objective_high"
-
-
-def _value_keys(ranked: Sequence[Prediction]) -> list[str]:
-    return list(next((_values(p) for p in ranked if len(p.properties) > 1), {}))
-
-
-def _values(p: Prediction) -> Mapping[str, float | None]:
-    """Return each property's columns and the probability of feasibility; None where nothing is known."""
-    found: dict[str, float | None] = defaultdict(lambda: None)
-    for name, interval in p.properties.items():
-        for suffix, value in zip(("", "_low", "_high"), interval, strict=True):
-            found[f"{name}{suffix}_S_per_m"] = value
-    if p.properties:
-        found["feasible_probability"] = p.feasible
-    return found
-
-
-def _parquet(table: Mapping[str, list[Any]]) -> bytes:
-    import pyarrow
-    import pyarrow.parquet
-
-    types = {"distance": pyarrow.float64(), "unusual": pyarrow.bool_()}
-    columns = {name: pyarrow.array(values, types.get(name)) for name, values in table.items()}
-    file = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table(columns), file)
-    return file.getvalue()
-
-
-def _one_type(values: list[Any]) -> list[Any]:
-    """Return numbers as numbers and everything else as text: a parameter may be either in different families."""
-    known = [value for value in values if value is not None]
-    if all(isinstance(value, bool) for value in known) or all(type(value) in (int, float) for value in known):
-        return [float(v) if v is not None and not isinstance(v, bool) else v for v in values]
-    return [None if value is None else str(value) for value in values]
-
-
-def _record(place: int, p: Prediction, names: tuple[str, str, str]) -> dict[str, Any]:
-    interval = "interval_S_per_m" if names[0].endswith("S_per_m") else "interval"
-    return {
-        "rank": place,
-        "id": p.id,
-        names[0]: p.sigma,
-        interval: [p.low, p.high],
-        "status": p.status.name.lower(),
-        "distance": p.score,
-        "unusual": p.unusual if p.score is not None else None,
-        "properties_S_per_m": {name: list(each) for name, each in p.properties.items()},
-        "recipe": {"family": p.family, "parameters": dict(p.parameters)},
-        "fractions": dict(p.fractions),
-    }
-
-
-def _text(value: Any) -> Any:
+def _kind(value: object) -> str:
     if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "" if value is None else value
+        return "truth"
+    return "number" if isinstance(value, int | float) else "text"

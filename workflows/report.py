@@ -62,7 +62,8 @@ def _template(name: str) -> str:
 def _window_maps(results: CampaignResults) -> list[WindowMap]:
     """Return a map for each image of several windows."""
     sizes = {digest: image.voxel_size_um * 1e-6 for digest, image in results.images.items()}
-    found = window_maps(results.ranked, results.config.structure.shape, sizes)
+    windows = results.ranked.at(np.flatnonzero(results.ranked.family_n == "image"))
+    found = window_maps(windows, results.config.structure.shape, sizes)
     return [each for each in found if each.sigma_abc.size > 1]
 
 
@@ -102,11 +103,9 @@ def _content(results: CampaignResults, maps: Sequence[WindowMap]) -> dict[str, A
 def _rows(results: CampaignResults) -> list[tuple[int, Prediction, Verified | None]]:
     """Return rank, prediction and solution of the candidates that the report lists: the best and all verified ones."""
     solved = {e.prediction.index: e for e in results.verification.entries}
-    return [
-        (rank, prediction, solved.get(prediction.index))
-        for rank, prediction in enumerate(results.ranked, start=1)
-        if rank <= LISTED or prediction.index in solved
-    ]
+    places = np.union1d(np.arange(min(LISTED, len(results.ranked))), results.ranked.places(solved))
+    listed = zip(places.tolist(), results.ranked.at(places), strict=True)
+    return [(place + 1, prediction, solved.get(prediction.index)) for place, prediction in listed]
 
 
 def _failures(results: CampaignResults) -> list[tuple[str, str, str, str]]:
@@ -119,9 +118,9 @@ def _failures(results: CampaignResults) -> list[tuple[str, str, str, str]]:
                 label = dataset.sample(sample_id).labels[name]
                 status = Status(int(label.status[axis]))
                 found.append((stage, sample_id, status.name.lower(), label.message or status.sentence))
-    for p in results.ranked:
-        if p.sigma is None:
-            found.append(("screen", p.id, p.status.name.lower(), p.status.sentence))
+    unknown = np.flatnonzero(np.isnan(results.ranked.value_n3[:, 0]))[:LISTED]
+    for p in results.ranked.at(unknown):
+        found.append(("screen", p.id, p.status.name.lower(), p.status.sentence))
     return found
 
 

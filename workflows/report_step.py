@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ..datasets import CampaignError, Dataset, InvalidInput
 from .config import CampaignConfig
+from .descriptions import newest_key
 from .descriptor import predictor_of
 from .properties import objective_of, properties_of
-from .ranking import rank
+from .ranking import rank_candidates
 from .results import CampaignResults
 from .rounds import Rounds, verified_groups
 from .run_directory import RunDirectory, read_json
-from .screening import stored_predictions
+from .screening import Predictions
 from .verification import compare
 
 __all__ = ["finished_results"]
@@ -38,16 +39,20 @@ def finished_results(config: CampaignConfig, directory: RunDirectory) -> Campaig
         raise CampaignError(f"{directory.evaluation} cannot be read; train again with 'ionscreen train'.")
     properties, objective = properties_of(config), objective_of(config)
     predictor = predictor_of(directory.surrogate, config.train.model)
-    predictions = stored_predictions(directory.screening, properties, predictor, objective)
-    ranked = rank(predictions, objective.sense, config.screen.constraints)
+    folder, key = directory.screening, newest_key(directory.screening)
+    ranked = rank_candidates(
+        Predictions(folder=folder, key=key, properties=properties, predictor=predictor, objective=objective),
+        config.screen.constraints,
+    )
     rounds = Rounds.load(directory.rounds) if config.mode == "adaptive" else Rounds("")
     groups = verified_groups(ranked, config, rounds)
     solved = Dataset(directory.verification)
     try:
-        verification = compare(rounds.before(ranked), groups, solved, properties, objective, config.label.rtol)
+        chosen = rounds.before(ranked.at(ranked.places(groups)))
+        verification = compare(chosen, groups, solved, properties, objective, config.label.rtol)
     except InvalidInput as error:
         raise CampaignError(
             f"{directory.verification} lacks candidates that are to be verified; finish the campaign with "
             "'ionscreen run'."
         ) from error
-    return CampaignResults(config, directory, Dataset(directory.dataset), evaluation, tuple(ranked), verification)
+    return CampaignResults(config, directory, Dataset(directory.dataset), evaluation, ranked, verification)

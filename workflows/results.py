@@ -15,9 +15,9 @@ from .config import CampaignConfig, ImageConfig
 from .descriptions import screening_seconds
 from .objective import Objective
 from .properties import Property, leading_property, objective_of
+from .ranking import Ranking
 from .rounds import Rounds
 from .run_directory import RunDirectory
-from .screening import Prediction
 from .screening_statistics import Estimate, ScreeningStatistics, screening_statistics
 from .verification import Verification
 
@@ -39,7 +39,7 @@ class CampaignResults:
     evaluation
         The surrogate's errors on held-out structures.
     ranked
-        Predictions of all candidates, best first.
+        All candidates, best first.
     verification
         The best and some random candidates, solved.
     """
@@ -48,7 +48,7 @@ class CampaignResults:
     directory: RunDirectory
     dataset: Dataset
     evaluation: Mapping[str, Any]
-    ranked: tuple[Prediction, ...]
+    ranked: Ranking
     verification: Verification
 
     @functools.cached_property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from .acquisition import (
 from .descriptions import read_blocks
 from .objective import Interval, Objective
 from .properties import Property
+from .ranking import Ranking
 from .run_directory import read_json
 from .screening import Prediction
 from .verification import Verified, choose
@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Round", "Rounds", "propose", "solved_table", "verified_groups"]
 
+Vector = npt.NDArray[np.float64]
+
 # An interval without end counts as this wide, in logarithms.
 UNKNOWN = 3.0
+# Of so many candidates of the greatest worth a batch is chosen, or so many for each of its places.
+CONSIDERED, CONSIDERED_EACH = 5000, 20
 
 
 @dataclass(frozen=True)
@@ -128,19 +132,19 @@ class Rounds:
             f"{last.probability:.2g}; {len(last.predicted)} proposed"
         )
 
-    def before(self, ranked: Sequence[Prediction]) -> list[Prediction]:
+    def before(self, predictions: Sequence[Prediction]) -> list[Prediction]:
         """Return the predictions, those of proposed candidates as they were before they were solved."""
         known = self.predicted
         return [
             replace(p, sigma=known[p.index].value, low=known[p.index].low, high=known[p.index].high)
             if p.index in known
             else p
-            for p in ranked
+            for p in predictions
         ]
 
 
 def propose(
-    predictions: Sequence[Prediction],
+    ranked: Ranking,
     solved: Mapping[int, Verified],
     objective: Objective,
     settings: AdaptiveConfig,
@@ -149,8 +153,8 @@ def propose(
 
     Parameters
     ----------
-    predictions
-        Of all candidates that meet the constraints.
+    ranked
+        All candidates that meet the constraints.
     solved
         Index -> candidate, of those that are solved.
     objective
@@ -158,14 +162,15 @@ def propose(
     settings
         How many, and by which acquisition.
     """
-    left = [p for p in predictions if p.status == Status.OK and p.index not in solved]
+    left = ranked.conducting()
+    left = left[~np.isin(ranked.index_n[left], list(solved))]
     values = [e.sigma for e in solved.values() if e.feasible and e.sigma > 0]
     best = max(values, key=objective.merit, default=None)
-    if not left:
+    if not left.size:
         return Round({}, best, 0.0)
-    merit = np.array([objective.merit(p.sigma or 1.0) for p in left])
-    scale = np.array([_half_width(p) / NINETY for p in left])
-    feasible = np.array([p.feasible for p in left])
+    value, low, high = ranked.value_n3[left].T
+    merit, feasible = objective.merits(value), ranked.feasible_n[left]
+    scale = _half_width(low, high) / NINETY
     # Without anything solved, improvement is counted from the middle of what is predicted.
     level = objective.merit(best) if best is not None else float(np.median(merit))
     if settings.acquisition == "expected_improvement":
@@ -173,14 +178,16 @@ def propose(
     else:
         bound = upper_confidence_bound(merit, scale)
         worth = np.exp(bound - bound.max())
-    chosen = [left[place] for place in diverse_batch(worth * feasible, _places(left), settings.batch)]
+    considered = np.argsort(-worth * feasible)[: max(CONSIDERED, CONSIDERED_EACH * settings.batch)]
+    candidates = ranked.at(left[considered])
+    chosen = [candidates[n] for n in diverse_batch((worth * feasible)[considered], _places(candidates), settings.batch)]
     probability = 1.0 if best is None else probability_better(merit, scale, level, feasible)
     return Round({p.index: Interval(p.sigma or 0.0, p.low or 0.0, p.high or 0.0) for p in chosen}, best, probability)
 
 
-def verified_groups(ranked: Sequence[Prediction], config: CampaignConfig, rounds: Rounds) -> dict[int, str]:
+def verified_groups(ranked: Ranking, config: CampaignConfig, rounds: Rounds) -> dict[int, str]:
     """Return the index of each candidate to verify -> its group; proposed ones count among the best."""
-    screen, there = config.screen, {p.index for p in ranked}
+    screen, there = config.screen, set(ranked.index_n[ranked.places(rounds.predicted)].tolist())
     proposed = {index: "top" for index in rounds.predicted if index in there}
     return {**choose(ranked, screen.verify_top, screen.verify_random, config.seed or 0, proposed), **proposed}
 
@@ -224,9 +231,11 @@ def solved_table(folder: Path, rounds: Rounds, dataset: Dataset, properties: Seq
     return FeatureTable(*(np.array(c, dtype=t) for c, t in zip(zip(*tables, strict=True), dtypes, strict=True)))
 
 
-def _half_width(p: Prediction) -> float:
-    low, high = p.low or 0.0, p.high or 0.0
-    return math.log(high / low) / 2 if low > 0 and math.isfinite(high) else UNKNOWN
+def _half_width(low: Vector, high: Vector) -> Vector:
+    known = (low > 0) & np.isfinite(high)
+    width = np.full(len(low), UNKNOWN)
+    width[known] = np.log(high[known] / low[known]) / 2
+    return width
 
 
 def _places(left: Sequence[Prediction]) -> npt.NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from ..datasets import Status
-from .descriptions import Block, newest_key, read_blocks
+from .descriptions import Block, read_blocks
 from .descriptor import Predictor
 from .objective import Interval, Objective
 from .properties import Property
 
-__all__ = ["Prediction", "predict_candidates", "stored_predictions"]
+__all__ = ["Prediction", "Predictions"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Prediction:
         the surrogate does not say.
     feasible
         Probability that it meets the objective's bounds on other properties.
+    bounds
+        Between which the objective is for certain, of a structure that percolates.
     """
 
     index: int
@@ -56,6 +59,7 @@ class Prediction:
     properties: Mapping[str, Interval] = field(default_factory=dict)
     score: float | None = None
     feasible: float = 1.0
+    bounds: tuple[float, float] = (0.0, math.inf)
 
     @property
     def unusual(self) -> bool:
@@ -63,41 +67,46 @@ class Prediction:
         return self.score is not None and self.score > 1
 
 
-def predict_candidates(
-    folder: Path, key: str, count: int, properties: Sequence[Property], predictor: Predictor, objective: Objective
-) -> list[Prediction]:
-    """Return the prediction of every candidate, in the order of the candidates.
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """The predictions of all candidates, made from their descriptions whenever they are read, so that none is kept.
 
     Parameters
     ----------
     folder, key
         Where descriptions are kept, and under which key.
-    count
-        How many candidates there are.
     properties
         What was described of each.
     predictor
         The surrogate.
     objective
         What is looked for.
+    count
+        How many candidates there are; descriptions of others are left out. By default all count.
     """
-    found = _predictions(folder, key, properties, predictor, objective)
-    return [found[index] for index in range(count)]
 
+    folder: Path
+    key: str
+    properties: Sequence[Property]
+    predictor: Predictor
+    objective: Objective
+    count: int | None = None
 
-def stored_predictions(
-    folder: Path, properties: Sequence[Property], predictor: Predictor, objective: Objective
-) -> list[Prediction]:
-    """Return what the last screening predicted, in the order of the candidates; nothing is described anew."""
-    found = _predictions(folder, newest_key(folder), properties, predictor, objective)
-    return [prediction for _, prediction in sorted(found.items())]
+    def __iter__(self) -> Iterator[Prediction]:
+        """Yield them as the files lie; a candidate that was described twice comes twice."""
+        return self._of(read_blocks(self.folder, self.key))
 
+    def find(self, indices: Collection[int]) -> dict[int, Prediction]:
+        """Return the predictions of these candidates by index, in one pass over the files that they are in."""
+        wanted = set(indices)
+        found = self._of(read_blocks(self.folder, self.key, sorted(wanted)))
+        return {prediction.index: prediction for prediction in found if prediction.index in wanted}
 
-def _predictions(
-    folder: Path, key: str, properties: Sequence[Property], predictor: Predictor, objective: Objective
-) -> dict[int, Prediction]:
-    blocks = read_blocks(folder, key)
-    return {p.index: p for block in blocks for p in _predict(block, properties, predictor, objective)}
+    def _of(self, blocks: Iterable[Block]) -> Iterator[Prediction]:
+        for block in blocks:
+            for prediction in _predict(block, self.properties, self.predictor, self.objective):
+                if self.count is None or prediction.index < self.count:
+                    yield prediction
 
 
 def _predict(
@@ -106,22 +115,28 @@ def _predict(
     status = np.array([row["status"] for row in block.rows]).reshape(len(block.rows), len(properties))
     families = [str(row["family"]) for row in block.rows]
     found: list[dict[str, Interval]] = [{} for _ in block.rows]
+    bounds: list[dict[str, Interval]] = [{} for _ in block.rows]
     scores: list[list[float]] = [[] for _ in block.rows]
     for p, wanted in enumerate(properties):
         conducts = np.flatnonzero(status[:, p] == Status.OK)
         named = [families[place] for place in conducts]
         parts = predictor.predict(block.exact_np3[conducts, p], block.value_npv[conducts, p], named)
         sigma_max = wanted.transport.sigma_max
-        for place, (m, low, high, score) in zip(conducts, np.stack(parts, 1).tolist(), strict=True):
+        for place, (m, low, high, score, least, most) in zip(conducts, np.stack(parts, 1).tolist(), strict=True):
             found[place][wanted.name] = Interval(m * sigma_max, low * sigma_max, high * sigma_max)
+            bounds[place][wanted.name] = Interval(m * sigma_max, least * sigma_max, most * sigma_max)
             scores[place].append(score)
         for place in np.flatnonzero(status[:, p] == Status.NON_PERCOLATING):
-            found[place][wanted.name] = Interval(0.0, 0.0, 0.0)
-    return [_prediction(*each, objective) for each in zip(block.rows, found, scores, strict=True)]
+            found[place][wanted.name] = bounds[place][wanted.name] = Interval.exact(0.0)
+    return [_prediction(*each, objective) for each in zip(block.rows, found, bounds, scores, strict=True)]
 
 
 def _prediction(
-    row: Mapping[str, Any], properties: Mapping[str, Interval], scores: Sequence[float], objective: Objective
+    row: Mapping[str, Any],
+    properties: Mapping[str, Interval],
+    bounds: Mapping[str, Interval],
+    scores: Sequence[float],
+    objective: Objective,
 ) -> Prediction:
     named = row["index"], row["id"], row["family"], row["parameters"], row["fractions"]
     if not properties:
@@ -129,4 +144,5 @@ def _prediction(
     value = objective.of(properties)
     status = Status.OK if value.value > 0 else Status.NON_PERCOLATING
     score = max((s for s in scores if not np.isnan(s)), default=None)
-    return Prediction(*named, status, *value, properties, score, objective.feasibility(properties))
+    _, least, most = objective.of(bounds)
+    return Prediction(*named, status, *value, properties, score, objective.feasibility(properties), (least, most))

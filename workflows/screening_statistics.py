@@ -4,8 +4,8 @@ The truth is known for the verified candidates alone. For the others it is drawn
 the standardised residuals z = ln(solved/predicted) / (half the width of the interval of ln σ) of the verified ones.
 Candidates with the best predictions owe that to their errors, too: z falls with the prediction, by a straight line
 fitted to the best and the random ones together (both were chosen by their predictions at most, so that the choice does
-not bend the line). Each draw begins by drawing the verified candidates themselves anew (a smoothed bootstrap), so that
-few of them give wide intervals.
+not bend the line), and no truth is better than the bounds that hold for certain. Each draw begins by drawing the
+verified candidates themselves anew (a smoothed bootstrap), so that few of them give wide intervals.
 
 Shape legend: n candidates that percolate and are not solved, s solved ones, d draws.
 """
@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..datasets import Status
-from .ranking import LIKELY
+from .ranking import LIKELY, Ranking
 from .screening import Prediction
 from .verification import Verification, Verified
 
@@ -151,7 +150,7 @@ def share_interval(hits: int, count: int) -> tuple[float, float]:
 
 
 def screening_statistics(
-    predictions: Sequence[Prediction],
+    ranked: Ranking,
     verification: Verification,
     objective: str,
     labelled: int,
@@ -162,8 +161,8 @@ def screening_statistics(
 
     Parameters
     ----------
-    predictions
-        Of all candidates, in any order.
+    ranked
+        All candidates.
     verification
         Of the best and of random ones.
     objective
@@ -176,15 +175,15 @@ def screening_statistics(
         Of the draws.
     """
     solved = [*verification.group("top"), *verification.group("random")]
-    known = {e.prediction.index for e in solved}
-    others = [p for p in predictions if p.status == Status.OK and p.feasible >= LIKELY and p.index not in known]
+    sign = 1.0 if objective == "maximise" else -1.0
+    others = _Unsolved.of(ranked, [e.prediction.index for e in solved], sign)
     groups = {name: [e for e in solved if e.group == name] for name in ("random", "top")}
     coverage = [Coverage.of(g, sum(bool(e.inside) for e in of), len(of)) for g, of in groups.items() if of]
     if held_out and held_out[1]:
         coverage.append(Coverage.of("held_out", *held_out))
     random = groups["random"]
     found = ScreeningStatistics(
-        candidates=len(others) + len(solved),
+        candidates=len(others.said_n) + len(solved),
         solved=len(solved),
         calls=labelled + len(verification.entries),
         coverage=tuple(coverage),
@@ -192,7 +191,6 @@ def screening_statistics(
     )
     if len(random) < FEWEST or not groups["top"]:
         return found
-    sign = 1.0 if objective == "maximise" else -1.0
     top = np.array([sign * math.log(e.sigma) for e in groups["top"]])
     sizes = [k for k in BEST if k <= top.size]
     percent = max(1, round(0.01 * found.candidates))
@@ -210,6 +208,34 @@ def screening_statistics(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Unsolved:
+    """Candidates that percolate, probably meet all bounds and are not solved: predicted merit, half the width of its
+    interval, and the merit that is possible at most.
+    """
+
+    said_n: Vector
+    width_n: Vector
+    most_n: Vector
+
+    @classmethod
+    def of(cls, ranked: Ranking, solved: Sequence[int], sign: float) -> _Unsolved:
+        place = ranked.conducting()
+        place = place[(ranked.feasible_n[place] >= LIKELY) & ~np.isin(ranked.index_n[place], solved)]
+        value, low, high = ranked.value_n3[place].T
+        width = np.ones_like(value)
+        known = low > 0
+        width[known] = np.log(high[known] / low[known]) / 2
+        with np.errstate(divide="ignore"):
+            most = sign * np.log(ranked.bound_n2[place, int(sign > 0)])
+        return cls(sign * np.log(value), np.maximum(width, 1e-6), most)
+
+    def of_largest(self, hope_n: Vector, count: int) -> _Unsolved:
+        """Return the candidates of the greatest hope."""
+        near = np.argsort(-hope_n)[:count]
+        return _Unsolved(self.said_n[near], self.width_n[near], self.most_n[near])
+
+
 class _Draws:
     """Possible truths: merit (± ln σ_eff, the better the larger) of the unsolved candidates, drawn again and again.
 
@@ -217,19 +243,19 @@ class _Draws:
     """
 
     def __init__(
-        self, solved: Sequence[Verified], others: Sequence[Prediction], sign: float, keep: int, rng: np.random.Generator
+        self, solved: Sequence[Verified], others: _Unsolved, sign: float, keep: int, rng: np.random.Generator
     ) -> None:
         self.solved_s = np.sort([sign * math.log(e.sigma) for e in solved])[::-1]
-        said_s, width_s = _said([e.prediction for e in solved], sign)
+        said_s = np.array([sign * math.log(e.prediction.sigma or 1.0) for e in solved])
+        width_s = np.array([_half_width(e.prediction) for e in solved])
         z_s = np.array([sign * math.log(e.sigma) for e in solved] - said_s) / width_s
-        said_n, width_n = _said(others, sign)
-        keep = min(said_n.size, keep)
+        keep = min(others.said_n.size, keep)
         slope, level = _line(said_s, z_s)
         spread = float(np.std(z_s - slope * said_s - level)) + 1e-12
         # Whoever is far from the best even with luck need not be drawn.
-        hope_n = said_n + (slope * said_n + level + REACH * spread) * width_n
-        near = np.argsort(-hope_n)[: max(FEWEST_DRAWN, 10 * keep)]
-        said_n, width_n = said_n[near], width_n[near]
+        hope_n = others.said_n + (slope * others.said_n + level + REACH * spread) * others.width_n
+        others = others.of_largest(hope_n, max(FEWEST_DRAWN, 10 * keep))
+        said_n, width_n = others.said_n, others.width_n
         bandwidth = 0.9 * spread * z_s.size**-0.2  # Silverman's rule
         draws = max(50, min(DRAWS, KEPT // max(1, said_n.size)))
         self.best_dn = np.empty((draws, keep))
@@ -238,7 +264,7 @@ class _Draws:
             slope, level = _line(said_s[again], z_s[again])
             rest_s = z_s[again] - slope * said_s[again] - level
             rest_n = rest_s[rng.integers(z_s.size, size=said_n.size)] + bandwidth * rng.normal(size=said_n.size)
-            truth_n = said_n + (slope * said_n + level + rest_n) * width_n
+            truth_n = np.minimum(said_n + (slope * said_n + level + rest_n) * width_n, others.most_n)
             row[:] = -np.sort(-np.partition(truth_n, -keep)[-keep:])
 
     def _threshold(self, k: int) -> Vector:
@@ -260,12 +286,6 @@ class _Draws:
         if not self.best_dn.shape[1]:
             return np.zeros(len(self.best_dn))
         return np.asarray(1.0 - np.exp(np.minimum(self.solved_s[0] - self.best_dn[:, 0], 0.0)))
-
-
-def _said(predictions: Sequence[Prediction], sign: float) -> tuple[Vector, Vector]:
-    """Return predicted merit and half the width of its interval."""
-    said = [sign * math.log(p.sigma or 1.0) for p in predictions]
-    return np.array(said), np.array([_half_width(p) for p in predictions])
 
 
 def _half_width(prediction: Prediction) -> float:

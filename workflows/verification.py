@@ -15,6 +15,7 @@ from ..datasets import Dataset, Label, Status
 from ..datasets.durable_file import write_durably
 from .objective import Interval, Objective
 from .properties import Property
+from .ranking import Ranking
 from .screening import Prediction
 
 __all__ = ["Verification", "Verified", "choose", "compare", "write_verified"]
@@ -97,15 +98,13 @@ class Verification:
         return next(iter(self.ranking(sense)), None)
 
 
-def choose(
-    ranked: Sequence[Prediction], top: int, random: int, seed: int, known: Collection[int] = ()
-) -> dict[int, str]:
+def choose(ranked: Ranking, top: int, random: int, seed: int, known: Collection[int] = ()) -> dict[int, str]:
     """Return the index of each candidate to verify -> its group.
 
     Parameters
     ----------
     ranked
-        All predictions, best first.
+        All candidates.
     top
         How many of the best.
     random
@@ -115,27 +114,28 @@ def choose(
     known
         Candidates that were solved because they were promising; they are not random.
     """
-    valid = [p for p in ranked if p.sigma is not None]
-    chosen = {p.index: "top" for p in valid[:top] if p.status == Status.OK}
-    rest = np.array([p.index for p in valid if p.index not in chosen and p.index not in known], dtype=np.int64)
+    valid = np.flatnonzero(~np.isnan(ranked.value_n3[:, 0]))
+    best = valid[:top][ranked.status_n[valid[:top]] == Status.OK]
+    chosen = dict.fromkeys(ranked.index_n[best].tolist(), "top")
+    rest = ranked.index_n[valid]
+    rest = rest[~np.isin(rest, [*chosen, *known])]
     drawn = np.random.default_rng(seed).choice(rest, size=min(random, rest.size), replace=False)
     return {**chosen, **dict.fromkeys(sorted(drawn.tolist()), "random")}
 
 
 def compare(
-    ranked: Sequence[Prediction],
+    predictions: Sequence[Prediction],
     groups: dict[int, str],
     dataset: Dataset,
     properties: Sequence[Property],
     objective: Objective,
     rtol: float = 0.0,
 ) -> Verification:
-    """Return prediction against solver for the chosen candidates, in the order of the ranking."""
+    """Return prediction against solver for the chosen candidates, in the order of their predictions."""
     entries = []
-    for prediction in ranked:
-        if prediction.index in groups:
-            group, labels = groups[prediction.index], dataset.sample(prediction.id).labels
-            entries.append(verified(prediction, group, labels, properties, objective, rtol))
+    for prediction in predictions:
+        group, labels = groups[prediction.index], dataset.sample(prediction.id).labels
+        entries.append(verified(prediction, group, labels, properties, objective, rtol))
     return Verification(tuple(entries))
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from ionscreen.datasets import CampaignError, InvalidInput, Status
 from ionscreen.workflows.config import load_config
-from ionscreen.workflows.ranking import rank, write_ranking
+from ionscreen.workflows.ranking import rank
+from ionscreen.workflows.ranking_tables import write_ranking
 from ionscreen.workflows.screening import Prediction
 
 from .conftest import write_small_campaign

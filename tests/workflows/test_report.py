@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from ionscreen.workflows.ranking import rank
 from ionscreen.workflows.report import write_report
 from ionscreen.workflows.results import CampaignResults
 from ionscreen.workflows.verification import Verification
@@ -36,7 +37,7 @@ def chromium() -> str:
 def page(small_run: CampaignResults, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the report whose candidates carry names that would run as script if they were not escaped."""
     path = tmp_path_factory.mktemp("report") / "report.html"
-    named = tuple(replace(p, parameters={**p.parameters, HOSTILE: HOSTILE}) for p in small_run.ranked)
+    named = rank([replace(p, parameters={**p.parameters, HOSTILE: HOSTILE}) for p in small_run.ranked], "maximise")
     results = replace(small_run, ranked=named)
     before = small_run.directory.report.read_bytes()
     write_report(results)

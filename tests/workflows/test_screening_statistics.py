@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ionscreen.datasets import Status
+from ionscreen.workflows.ranking import Ranking, rank
 from ionscreen.workflows.screening import Prediction
 from ionscreen.workflows.screening_statistics import ScreeningStatistics, screening_statistics, share_interval
 from ionscreen.workflows.verification import Verification, Verified, choose
@@ -21,11 +22,11 @@ class Pool:
     """Predictions, their verification and the truth, S/m."""
 
     truth: Any
-    predictions: list[Prediction]
+    ranked: Ranking
     verification: Verification
 
     def statistics(self, objective: str = "maximise", seed: int = 0) -> ScreeningStatistics:
-        return screening_statistics(self.predictions, self.verification, objective, LABELLED, seed=seed)
+        return screening_statistics(self.ranked, self.verification, objective, LABELLED, seed=seed)
 
     def recall(self, k: int, sign: float = 1.0) -> float:
         """Return the share of the true best k that was solved."""
@@ -44,10 +45,10 @@ def pool(seed: int, noise: float = 0.05, width: float = 1.0, random: int = 30, s
         Prediction(i, f"{i:032x}", "blobs", {}, {}, Status.OK, float(s), float(s / h), float(s * h))
         for i, (s, h) in enumerate(zip(sigma, half, strict=True))
     ]
-    ranked = sorted(predictions, key=lambda p: -sign * (p.sigma or 0))
+    ranked = rank(predictions, "maximise" if sign > 0 else "minimise")
     groups = choose(ranked, TOP, random, seed)
     entries = [Verified(p, groups[p.index], float(truth[p.index]), Status.OK) for p in ranked if p.index in groups]
-    return Pool(truth, predictions, Verification(tuple(entries)))
+    return Pool(truth, ranked, Verification(tuple(entries)))
 
 
 @pytest.mark.parametrize(("noise", "sign", "objective"), [(0.05, 1.0, "maximise"), (0.3, -1.0, "minimise")])
