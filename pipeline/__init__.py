@@ -9,7 +9,6 @@ import os
 # It counts if it is set before numba starts its threads.
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
-# ruff: noqa: E402
 from .batch import effective_conductivity_batch
 from .bounds import hashin_shtrikman_bounds, wiener_bounds
 from .conductivity import ConductivityResult, Outcome, effective_conductivity

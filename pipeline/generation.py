@@ -35,20 +35,25 @@ def generate(recipe: Recipe, files: Mapping[str, Path] | None = None) -> Microst
     Parameters
     ----------
     recipe
-        Family, parameters, shape, voxel size and seed. The family ``"image"`` is a crop of an image file.
+        Family, parameters, shape, voxel size and seed. The family ``"image"`` is a crop of an image file,
+        ``"dataset"`` a sample of a dataset.
     files
-        Digest -> path of the image files that crops refer to. A recipe names an image by its digest, not by where it
-        lies, so that its id is the same on every machine.
+        Digest -> path of the images and datasets that recipes refer to. A recipe names them by their digest, not by
+        where they lie, so that its id is the same on every machine.
 
     Raises
     ------
     InvalidInput
-        If the recipe is impossible, or the image of a crop is not among `files` or has changed.
+        If the recipe is impossible, or the image or dataset it names is not among `files` or has changed.
     """
     if recipe.family == "image":
         from .image_crop import generate_crop
 
         return generate_crop(recipe, files or {})
+    if recipe.family == "dataset":
+        from .stored_structure import generate_stored
+
+        return generate_stored(recipe, files or {})
     family = family_of(recipe.family, recipe.parameters)
     family.check(recipe.shape, recipe.voxel_size)
     return family.generate(recipe.shape, recipe.voxel_size, recipe.random_seed)

@@ -36,6 +36,7 @@ from .rounds import Rounds, propose, verified_groups
 from .run_directory import RunDirectory
 from .screening import Predictions
 from .shards import WHOLE, ShardPlan, Share, label_recipes, shard_size
+from .stored_candidates import open_datasets
 from .training_set import train_surrogate
 from .verification import Verification, compare, write_verified
 
@@ -126,9 +127,13 @@ class Campaign:
                 transport.table(FAMILIES[family.family].phase_names)
             for image in config.candidates.images:
                 transport.table(list(image.phases.values()))
-        crops, files = open_images(config.candidates.images, config.structure.shape)
+        crops, images = open_images(config.candidates.images, config.structure.shape)
+        stored, datasets = open_datasets(config.candidates.datasets, config.structure.shape, self.transports)
         self.candidates = Candidates(
-            design=self._design("candidates"), samples=config.candidates.samples, crops=crops, files=files
+            design=self._design("candidates"),
+            samples=config.candidates.samples,
+            crops=(*crops, *stored),
+            files={**images, **datasets},
         )
         if config.mode == "adaptive":
             self._add(Rounds.load(self.directory.rounds, self._screening_key(self._descriptor())).new)

@@ -1,4 +1,4 @@
-"""The candidates of a campaign: generated structures and windows of images, as one sequence of recipes."""
+"""The candidates of a campaign: generated structures, windows of images and samples of datasets, as one sequence."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Candidates:
     samples
         How many of them.
     crops
-        Other recipes, after these: windows of images, and what active learning adds.
+        Other recipes, after these: windows of images, samples of datasets, and what active learning adds.
     files
-        Digest -> path of the images.
+        Digest -> path of the images and datasets.
     """
 
     design: DesignOfExperiments

@@ -204,15 +204,16 @@ class ImageConfig(_Block):
 
 
 class CandidatesConfig(_Block):
-    """What is screened: generated structures, windows of images, or both."""
+    """What is screened: generated structures, windows of images, structures of datasets, or all of them."""
 
     samples: Annotated[int, Field(ge=0, le=10_000_000)] = 2000
     images: list[ImageConfig] = []
+    datasets: list[PathText] = []
 
     @model_validator(mode="after")
     def _some(self) -> CandidatesConfig:
-        if self.samples == 0 and not self.images:
-            raise ValueError("there is nothing to screen: set samples above 0 or list images")
+        if self.samples == 0 and not self.images and not self.datasets:
+            raise ValueError("there is nothing to screen: set samples above 0 or list images or datasets")
         return self
 
 

@@ -170,7 +170,8 @@ def _parameter_map(axes: Axes, members: Sequence[Any], best: set[int], ends: Seq
     from matplotlib.colors import LogNorm
 
     sigma = np.array([p.sigma for p in members], dtype=float)
-    values = {name: np.array([p.parameters[name] for p in members]) for name in members[0].parameters}
+    common = set.intersection(*(set(p.parameters) for p in members))
+    values = {name: np.array([p.parameters[name] for p in members]) for name in sorted(common)}
     values = {n: v.astype(float) for n, v in values.items() if v.dtype.kind in "iuf" and np.ptp(v) > 0}
 
     def influence(name: str) -> float:

@@ -41,12 +41,13 @@ def load_campaign(place: Path, overrides: tuple[str, ...] | list[str] = ()) -> t
 def resolve(config: CampaignConfig, folder: Path) -> CampaignConfig:
     """Return the configuration with absolute paths; relative ones are below `folder`."""
     images = find_images(config.candidates.images, folder)
+    datasets = [str(expand_path(path, folder)) for path in config.candidates.datasets]
     files = ("tls_ca_file", "tls_cert_file", "tls_key_file")
     keys = {name: str(expand_path(path, folder)) for name in files if (path := getattr(config.cluster, name))}
     run_directory = expand_path(config.run_directory or f"runs/{config.name}", folder)
     return config.model_copy(
         update={
-            "candidates": config.candidates.model_copy(update={"images": images}),
+            "candidates": config.candidates.model_copy(update={"images": images, "datasets": datasets}),
             "cluster": config.cluster.model_copy(update=keys),
             "run_directory": str(run_directory),
         }

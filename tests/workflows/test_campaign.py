@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ionscreen.datasets import CampaignError, Dataset, InvalidInput, Status
+from ionscreen.datasets import CampaignError, Dataset, InvalidInput, Recipe, Status
 from ionscreen.pipeline import effective_conductivity
+from ionscreen.pipeline.generation import generate
 from ionscreen.workflows.campaign import run_campaign
 from ionscreen.workflows.config import load_config
 from ionscreen.workflows.results import CampaignResults
@@ -157,6 +158,27 @@ def test_windows_of_an_image_are_candidates(tmp_path: Path, small_run: CampaignR
     assert [p.family for p in results.ranked] == ["image", "image"]
     assert {path.suffix for path in results.directory.maps.iterdir()} == {".npz", ".vtr"}
     assert all(e.status == Status.OK for e in results.verification.entries)
+
+
+def test_structures_of_a_dataset_are_candidates(tmp_path: Path, small_run: CampaignResults) -> None:
+    """Their voxels are read, not generated again; the solver finds what stands in their labels."""
+    place = small_run.directory.path.parent / "stored"
+    candidates = {"samples": 0, "datasets": [str(small_run.directory.dataset)]}
+    path = write_small_campaign(tmp_path, candidates=candidates, run_directory=str(place))
+    results = run_campaign(load_config(path), tmp_path)
+    labels = small_run.dataset.labels("ionic")
+    known = dict(zip(labels["id"].tolist(), labels["sigma"][:, 0].tolist(), strict=True))
+    assert {p.parameters["sample"] for p in results.ranked} == set(known)
+    assert {p.parameters["own_family"] for p in results.ranked} == {s.recipe.family for s in small_run.dataset}
+    assert len(results.verification.entries) > 10
+    for entry in results.verification.entries:
+        assert entry.sigma == known[str(entry.prediction.parameters["sample"])]
+    assert "own_family" in results.directory.ranking.read_text(encoding="utf-8").splitlines()[0]
+    # Of another shape, a phase without conductivity, and one that has changed.
+    with pytest.raises(InvalidInput, match=r"candidates\.datasets: .*voxels, structure\.shape is \(28, 24, 24\)"):
+        run_campaign(load_config(path, ["structure.shape=[28, 24, 24]", f"run_directory={tmp_path}/b"]), tmp_path)
+    with pytest.raises(InvalidInput, match="is not among the campaign's"):
+        generate(Recipe("dataset", {"dataset": "0", "sample": "1"}, (24, 24, 24), (1.0,) * 3, 0), {})
 
 
 def test_candidates_of_which_none_percolates_still_get_a_report(tmp_path: Path, small_run: CampaignResults) -> None:
