@@ -86,7 +86,8 @@ class Pool:
             return base + np.log(self.scale_n), np.full(len(base), PRIOR_SCALE)
         config = dataclasses.replace(RegressionConfig(), seed=seed, epochs=epochs, patience=epochs)
         found = train_regressor(self.table.where(np.array(solved)), config).from_table(self.table)
-        half = np.maximum(np.log(found.high / found.m), np.log(found.m / found.low))
+        with np.errstate(divide="ignore"):
+            half = np.maximum(np.log(found.high / found.m), np.log(found.m / found.low))
         return np.log(found.m * self.scale_n), np.where(np.isfinite(half), half, 1.0) / NINETY
 
 
@@ -158,19 +159,23 @@ def one_shot(pool: Pool, seed: int, most: int) -> Iterator[tuple[list[int], floa
 def solves(
     pool: Pool, method: Callable[..., Iterator[tuple[list[int], float]]], seed: int, most: int
 ) -> tuple[dict[str, float], list[float]]:
-    """Return how many solves each goal took, infinite if none of `most` reached it, and when a rule would stop."""
+    """Return how many solves each goal took, infinite if none of `most` reached it, and when a rule would stop.
+
+    Solves are counted one by one, in the order in which a round proposes them.
+    """
     order = np.argsort(-pool.sigma_n)
     percent = set(order[:PERCENT].tolist())
     goals = {"first of the best 1 %": 1 / PERCENT, "half of the best 1 %": 0.5, "nine tenths of it": 0.9}
     reached = dict.fromkeys([*goals, "the very best"], math.inf)
     stops: list[float] = []
     for solved, probability in method(pool, seed, most):
-        share = len(percent & set(solved)) / PERCENT
+        hits = np.flatnonzero([index in percent for index in solved]) + 1
         for name, goal in goals.items():
-            if share >= goal and math.isinf(reached[name]):
-                reached[name] = len(solved)
-        if order[0] in solved and math.isinf(reached["the very best"]):
-            reached["the very best"] = len(solved)
+            needed = math.ceil(goal * PERCENT)
+            if len(hits) >= needed:
+                reached[name] = int(hits[needed - 1])
+        if order[0] in solved:
+            reached["the very best"] = solved.index(order[0]) + 1
         if probability < 0.05 and not stops:
             before = solved[:-ROUND]
             stops = [len(before), float(order[0] in before), 1 - pool.sigma_n[before].max() / pool.sigma_n[order[0]]]

@@ -45,9 +45,17 @@ def screen_campaign(campaign: Path, settings: Sequence[str], as_json: bool) -> N
         return
     for row in best:
         if row["status"] == "ok":
-            low, high = row["interval_S_per_m"]
+            ratio = "objective" in row  # else a conductivity
+            value, (low, high) = (
+                (row["objective"], row["interval"])
+                if ratio
+                else (
+                    row["sigma_S_per_m"],
+                    row["interval_S_per_m"],
+                )
+            )
             typer.echo(
-                f"{row['rank']:>4}  {row['recipe']['family']} {row['id'][:12]}  {row['sigma_S_per_m']:.4g} S/m, "
+                f"{row['rank']:>4}  {row['recipe']['family']} {row['id'][:12]}  {value:.4g} {'×' if ratio else 'S/m'}, "
                 f"90 % between {low:.4g} and {high:.4g}"
             )
     typer.echo(f"Ranked in {directory.ranking}, by prediction alone; 'ionscreen run' solves the best.")
