@@ -13,6 +13,7 @@ from ...datasets import CampaignError
 __all__ = ["is_campaign", "screen_campaign"]
 
 SHOWN = 10
+CONDUCTIVITY = ("sigma_S_per_m", "interval_S_per_m")
 
 
 def is_campaign(place: str) -> bool:
@@ -45,17 +46,11 @@ def screen_campaign(campaign: Path, settings: Sequence[str], as_json: bool) -> N
         return
     for row in best:
         if row["status"] == "ok":
-            ratio = "objective" in row  # else a conductivity
-            value, (low, high) = (
-                (row["objective"], row["interval"])
-                if ratio
-                else (
-                    row["sigma_S_per_m"],
-                    row["interval_S_per_m"],
-                )
-            )
+            # A ratio has no unit.
+            unit, names = ("×", ("objective", "interval")) if "objective" in row else ("S/m", CONDUCTIVITY)
+            value, (low, high) = (row[name] for name in names)
             typer.echo(
-                f"{row['rank']:>4}  {row['recipe']['family']} {row['id'][:12]}  {value:.4g} {'×' if ratio else 'S/m'}, "
+                f"{row['rank']:>4}  {row['recipe']['family']} {row['id'][:12]}  {value:.4g} {unit}, "
                 f"90 % between {low:.4g} and {high:.4g}"
             )
     typer.echo(f"Ranked in {directory.ranking}, by prediction alone; 'ionscreen run' solves the best.")
