@@ -130,6 +130,8 @@ BAD = [
     (["solve", "IMAGE", "-c", "1=1", "--boundary", "open"], "boundary"),
     (["solve", "IMAGE", "-c", "1=1", "--refine", "3"], "refine"),
     (["solve", "IMAGE", "-c", "1=1", "--threads", "0"], "threads"),
+    (["solve", "IMAGE", "-c", "1=1", "--device", "tpu"], "device"),
+    (["solve", "IMAGE", "-c", "1=1", "--device", "cuda", "--lower-bound"], "lower_bound"),
     (["solve", "IMAGE", "-c", "1=1", "--interface-resistance", "0=1"], "PHASE:PHASE"),
     (["solve", "IMAGE", "-c", "1=1", "--interface-resistance", "0:tin=1"], "tin"),
     (["solve", "IMAGE", "-c", "1=1", "--interface-resistance", "0:1=much"], "0:1=much"),

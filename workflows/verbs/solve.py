@@ -63,7 +63,11 @@ def solve(
     refine: Annotated[
         int, typer.Option(help="2: also with voxels split in 8, to tell the error of the voxels; 8 times the memory.")
     ] = 1,
-    lower_bound: Annotated[bool, typer.Option(help="Bound σ_eff from below, too: proves the error.")] = True,
+    lower_bound: Annotated[
+        bool | None,
+        typer.Option(help="Bound σ_eff from below, too: proves the error. By default on the CPU.", show_default=False),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda for the GPU.")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="At most so many; all by default.", show_default=False)] = None,
     shape: Annotated[str | None, typer.Option(help="For RAW files: nx,ny,nz.")] = None,
     dtype: Annotated[str | None, typer.Option(help="For RAW files: uint8, uint16, ...")] = None,
@@ -84,7 +88,8 @@ def solve(
         "boundary": boundary,
         "rtol": rtol,
         "refine": refine,
-        "lower_bound": lower_bound,
+        "lower_bound": device == "cpu" if lower_bound is None else lower_bound,
+        "device": device,
         "threads": threads,
         "interface_resistance": parse_resistances(interface_resistance or [], names),
     }
