@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+import pickle
+import sqlite3
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -16,7 +21,7 @@ import numpy.typing as npt
 from ..datasets import CampaignError, Status
 from .screening import Prediction, Predictions
 
-__all__ = ["CHUNK", "LIKELY", "Ranking", "Sense", "rank", "rank_candidates"]
+__all__ = ["LIKELY", "Ranking", "Sense", "rank", "rank_candidates"]
 
 Sense = Literal["maximise", "minimise"]
 
@@ -26,6 +31,12 @@ Vector = npt.NDArray[np.float64]
 
 LIKELY = 0.5  # probability from which a bound counts as met
 CHUNK = 20_000  # predictions in memory at a time
+SORTING = (
+    "PRAGMA journal_mode = OFF",
+    "PRAGMA synchronous = OFF",
+    "PRAGMA cache_size = -64000",  # kB
+    "CREATE TABLE candidate (place INTEGER PRIMARY KEY, prediction BLOB)",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +44,8 @@ class Ranking(Sequence[Prediction]):
     """All candidates that meet the constraints, best first.
 
     A million of them need some 100 MB; their recipes and fractions are read again when a prediction is asked for. Ask
-    for many at once: each time, the files of descriptions are gone through once.
+    for many at once: each time, the files of descriptions are gone through once. Whoever goes through all of them has
+    few in memory at a time; more than 20,000 are sorted in a temporary file.
 
     Shape legend: n candidates, best first.
 
@@ -59,6 +71,8 @@ class Ranking(Sequence[Prediction]):
         That structures have, sorted.
     find
         Indices -> predictions by index.
+    source
+        All predictions, in any order, each time they are gone through.
     """
 
     index_n: npt.NDArray[np.int64]
@@ -71,6 +85,7 @@ class Ranking(Sequence[Prediction]):
     kinds: Mapping[str, str]
     phases: Sequence[str]
     find: Callable[[Collection[int]], Mapping[int, Prediction]]
+    source: Iterable[Prediction]
 
     def __len__(self) -> int:
         return len(self.index_n)
@@ -85,8 +100,21 @@ class Ranking(Sequence[Prediction]):
         return self.at([range(len(self))[place]])[0]
 
     def __iter__(self) -> Iterator[Prediction]:
-        for start in range(0, len(self), CHUNK):
-            yield from self[start : start + CHUNK]
+        return iter(self[:]) if len(self) <= CHUNK else self._sorted()
+
+    def _sorted(self) -> Iterator[Prediction]:
+        by_index = np.argsort(self.index_n)
+        with tempfile.TemporaryDirectory() as folder, closing(sqlite3.connect(Path(folder) / "ranking")) as table:
+            for line in SORTING:
+                table.execute(line)
+            for chunk in _chunks(self.source):
+                indices = np.array([p.index for p in chunk])
+                found = by_index[np.searchsorted(self.index_n, indices, sorter=by_index) % len(self)]
+                known = self.index_n[found] == indices
+                rows = [(place, pickle.dumps(p)) for place, p in zip(found.tolist(), chunk, strict=True)]
+                table.executemany("INSERT OR REPLACE INTO candidate VALUES (?, ?)", itertools.compress(rows, known))
+            for (prediction,) in table.execute("SELECT prediction FROM candidate ORDER BY place"):
+                yield pickle.loads(prediction)
 
     def at(self, places: Sequence[int] | npt.NDArray[np.int64]) -> list[Prediction]:
         """Return the predictions at these places."""
@@ -121,7 +149,7 @@ def rank(
     Parameters
     ----------
     predictions
-        Any order; gone through once. Of a candidate that comes twice the last one counts.
+        Any order; each time it is gone through, the same. Of a candidate that comes twice the last one counts.
     sense
         ``"maximise"`` or ``"minimise"``.
     constraints
@@ -138,7 +166,7 @@ def rank(
     """
     if find is None:
         kept = {p.index: p for p in predictions}
-        predictions, find = kept.values(), lambda indices: {index: kept[index] for index in indices}
+        predictions, find = list(kept.values()), lambda indices: {index: kept[index] for index in indices}
     kinds, phases = defaultdict[str, set[str]](set), set[str]()
     count, parts = 0, [_columns([], properties)]
     for chunk in _chunks(predictions):
@@ -167,6 +195,7 @@ def rank(
         kinds={name: found.pop() if len(found) == 1 else "text" for name, found in sorted(kinds.items())},
         phases=sorted(phases),
         find=find,
+        source=predictions,
     )
 
 

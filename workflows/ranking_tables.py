@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Any
 
 from ..datasets.durable_file import new_file, write_durably
 from .objective import Objective
-from .ranking import CHUNK, Ranking
+from .ranking import Ranking
 from .screening import Prediction
 
 __all__ = ["write_ranking"]
 
 LISTED = 1000  # candidates in the JSON file
+ROWS = 10_000  # of the tables, in memory at a time
 
 
 def write_ranking(ranked: Ranking, path: Path, objective: Objective | None = None) -> None:
@@ -38,9 +40,8 @@ def write_ranking(ranked: Ranking, path: Path, objective: Objective | None = Non
         pyarrow.parquet.ParquetWriter(binary, schema) as table,
     ):
         text.write(_lines([schema.names]))
-        for start in range(0, len(ranked), CHUNK):
-            chunk = ranked[start : start + CHUNK]
-            rows = [_row(place, p, ranked, names) for place, p in enumerate(chunk, start + 1)]
+        numbered = enumerate(ranked, start=1)
+        while rows := [_row(place, p, ranked, names) for place, p in itertools.islice(numbered, ROWS)]:
             text.write(_lines([_text(value) for value in row.values()] for row in rows))
             table.write_table(pyarrow.Table.from_pylist(rows, schema))
     best = [_record(place, p, names) for place, p in enumerate(ranked[:LISTED], start=1)]

@@ -2,12 +2,15 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet
 import pytest
 
 from ionscreen.datasets import CampaignError, InvalidInput, Status
+from ionscreen.workflows import ranking
 from ionscreen.workflows.config import load_config
 from ionscreen.workflows.ranking import rank
 from ionscreen.workflows.ranking_tables import write_ranking
@@ -88,3 +91,25 @@ def test_impossible_constraints_are_refused(tmp_path: Path, constraints: object,
     path = write_small_campaign(tmp_path, screen={"constraints": constraints})
     with pytest.raises(InvalidInput, match=sentence):
         load_config(path)
+
+
+def test_a_long_ranking_is_gone_through_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorted in a file, or in memory: the same candidates, those that come twice or miss the constraints included."""
+    rng = np.random.default_rng(5)
+    pool = [
+        prediction(int(i), float(s), float(v)) for i, s, v in zip(*rng.permuted([range(90)] * 3, axis=1), strict=True)
+    ]
+    pool = [replace(p, sigma=p.sigma / 100, fractions={"void": p.fractions["void"] / 100}) for p in pool if p.sigma]
+    pool += [replace(p, sigma=p.sigma / 2) for p in pool[:7] if p.sigma]
+    constraints = {"void": (0.1, 0.8)}
+    known = list(rank(pool, "maximise", constraints))
+    assert [p.sigma for p in known] == sorted((p.sigma for p in known if p.sigma), reverse=True)
+    monkeypatch.setattr(ranking, "CHUNK", 16)
+    found = rank(pool, "maximise", constraints)
+    assert list(found) == known
+    assert found[3:40:2] == known[3:40:2]
+    assert found[-1] == known[-1]
+    assert [p.index for p in found.at(found.places([known[5].index, known[2].index]))] == [
+        known[2].index,
+        known[5].index,
+    ]
