@@ -6,7 +6,6 @@ Needs torch 2.6 or newer, which IPU hosts do not have; there the pipeline is Pop
 from __future__ import annotations
 
 import copy
-import math
 import os
 import tempfile
 import time
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ...datasets import DeviceError, InvalidInput
+from .carrying_stage import CarryingStage, packed, unpacked
 from .schedules import popart_order
 
 __all__ = ["SCHEDULES", "PipelineRun", "PipelineStep", "build_schedule", "run_pipelined"]
@@ -64,7 +64,7 @@ def run_pipelined(
     inputs
         Batch first; each step splits them into its micro-batches.
     stages
-        Layers at which the next process begins: none or one.
+        Layers at which the next process begins.
     steps
         Run one after another by the same processes; no weight is changed.
     device
@@ -73,15 +73,10 @@ def run_pipelined(
     Raises
     ------
     InvalidInput
-        If the inputs do not split, or there are more than two stages.
+        If the inputs do not split.
     DeviceError
         If a process failed, or torch is too old.
     """
-    if len(stages) > 1:
-        raise InvalidInput(
-            "Two stages run as processes: over more, base, bounds and target would skip stages, which torch "
-            "does not pass on reliably; name one layer."
-        )
     for step in steps:
         if len(inputs[0]) % step.micro_batches:
             raise InvalidInput(f"{len(inputs[0])} structures do not split into {step.micro_batches} micro-batches.")
@@ -126,43 +121,52 @@ def _stage(rank: int, work: _Work) -> None:
         world_size=len(work.stages) + 1,
     )
     try:
-        results = [_run(rank, work, step, place) for step in work.steps]
+        # Cutting takes longer than a step, and depends on the size of a micro-batch alone.
+        cut = {count: _cut(rank, work, count, place) for count in {step.micro_batches for step in work.steps}}
+        results = [_run(rank, work, step, cut[step.micro_batches], place) for step in work.steps]
         torch.save(results, Path(work.folder) / f"{rank}.pt")
     finally:
         distributed.destroy_process_group()
 
 
-def _run(rank: int, work: _Work, step: PipelineStep, place: torch.device) -> dict[str, Any]:
-    from torch import distributed
+def _cut(rank: int, work: _Work, micro_batches: int, place: torch.device) -> CarryingStage:
     from torch.distributed.pipelining import SplitPoint, pipeline
 
-    packed = _packed(work.inputs).to(place)
+    example_bn = packed([tensor[: len(tensor) // micro_batches] for tensor in work.inputs]).to(place)
     pipe = pipeline(
         # A copy: the split leaves marks on the module.
         _Unpacking(copy.deepcopy(work.module), work.inputs).to(place),
-        mb_args=(packed[: len(packed) // step.micro_batches],),
+        mb_args=(example_bn,),
         split_spec={f"module.{name}": SplitPoint.BEGINNING for name in work.stages},
     )
-    stage = pipe.build_stage(rank, place)
+    return CarryingStage(pipe.split_gm, rank, example_bn).to(place)
+
+
+def _run(rank: int, work: _Work, step: PipelineStep, module: CarryingStage, place: torch.device) -> dict[str, Any]:
+    from torch import distributed
+    from torch.distributed.pipelining import PipelineStage
+
+    packed_bn = packed(work.inputs).to(place)
+    stage = PipelineStage(module, rank, len(work.stages) + 1, place)
     schedule = build_schedule(stage, step, work.folder)
     seconds = []
     losses: list[Tensor] = []
     for _ in range(step.repeats):
-        stage.submod.zero_grad()
+        module.zero_grad()
         losses.clear()
         distributed.barrier()
         start = time.perf_counter()
         if rank == 0:
-            schedule.step(packed)
+            schedule.step(packed_bn)
         elif stage.is_last:
             # The target is an input already; the schedule only wants something to split.
-            schedule.step(target=packed, losses=losses)
+            schedule.step(target=packed_bn, losses=losses)
         else:
             schedule.step()
         seconds.append(time.perf_counter() - start)
     gradients = {
-        name[len("module.") :]: parameter.grad.cpu()
-        for name, parameter in stage.submod.named_parameters()
+        name[len("part.module.") :]: parameter.grad.cpu()
+        for name, parameter in module.named_parameters()
         if parameter.grad is not None
     }
     return {"loss": float(torch.stack(losses).mean()) if losses else 0.0, "gradients": gradients, "seconds": seconds}
@@ -190,26 +194,17 @@ def build_schedule(stage: Any, step: PipelineStep, folder: str) -> Any:
 
 
 class _Unpacking(nn.Module):
-    """The module with its inputs in one tensor: only the first stage is given any, and passes on what others need."""
+    """The module with its inputs in one tensor, float32: only the first stage is given any."""
 
     def __init__(self, module: nn.Module, inputs: Sequence[Tensor]) -> None:
         super().__init__()
         self.module = module
-        self._shapes = [tuple(tensor.shape[1:]) for tensor in inputs]
+        self._kinds = [(torch.float32, tuple(tensor.shape[1:])) for tensor in inputs]
 
     def forward(self, packed_bn: Tensor) -> Tensor:
-        sizes = [math.prod(shape) for shape in self._shapes]
-        parts = torch.split(packed_bn, sizes, 1)
-        # What is sent must be contiguous, which slices are not.
-        whole = [part.clone(memory_format=torch.contiguous_format) for part in parts]
-        loss: Tensor = self.module(*[part.reshape(-1, *shape) for part, shape in zip(whole, self._shapes)])[-1]
+        loss: Tensor = self.module(*unpacked(packed_bn, self._kinds))[-1]
         # The micro-batches' outputs are put together, for which they need a dimension.
         return loss.reshape(1)
-
-
-def _packed(inputs: Sequence[Tensor]) -> Tensor:
-    """Return all inputs as (b, n), float32."""
-    return torch.cat([tensor.reshape(len(tensor), -1).float() for tensor in inputs], 1)
 
 
 def _loss(output: Tensor, target: Tensor) -> Tensor:
