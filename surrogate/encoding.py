@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from ..datasets import InvalidInput, Microstructure, Transport
 
-__all__ = ["encode"]
+__all__ = ["encode", "field_shape", "sent_dtype"]
 
 
 def encode(
@@ -44,3 +46,18 @@ def encode(
     relative = (transport.table(microstructure.phase_names) / transport.sigma_max).astype(np.float16)
     field = np.where(connected, relative[microstructure.phases], np.float16(0))
     return np.ascontiguousarray(np.moveaxis(field, axis, 0))
+
+
+def field_shape(shape: tuple[int, int, int], axis: int) -> tuple[int, int, int]:
+    """Return the shape of what `encode` makes of a structure of this one."""
+    second, third = (n for i, n in enumerate(shape) if i != axis)
+    return shape[axis], second, third
+
+
+def sent_dtype(transport: Transport) -> np.dtype[Any]:
+    """Return the smallest type that holds every field of a transport: uint8 if its phases conduct fully or not at all.
+
+    It depends on the transport alone: a compiled program takes one type, whatever is in the structures sent together.
+    """
+    two = set(transport.conductivity.values()) <= {0.0, transport.sigma_max}
+    return np.dtype(np.uint8 if two else np.float16)

@@ -5,22 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ..datasets import Dataset, InvalidInput, Microstructure, Sample, Status, split
 from ..datasets.durable_file import write_durably
 from .checkpoint import load_checkpoint, save_checkpoint
+from .data import SMALLEST_AXIS
 from .deployment import DeployedSurrogate
 from .devices import open_device
-from .encoding import encode
+from .devices.batching import whole
+from .devices.ipu import IpuDevice, open_ipu
+from .encoding import encode, sent_dtype
 from .epochs import Epoch
 from .evaluation import evaluate
 from .labelled_dataset import read_labelled, usable_ids
+from .network import Screener
+from .program import Program
 from .run_config import RunConfig
 from .spanning import spanning
 from .surrogate import Surrogate
@@ -30,6 +36,7 @@ __all__ = ["HostRun"]
 
 # Structures read and predicted together: bounds the memory.
 TOGETHER = 256
+PROGRAM_FILE = "screener.popef"
 COLUMNS = ("rank", "id", "family", "sigma_S_per_m", "low_S_per_m", "high_S_per_m", "status")
 
 Say = Callable[[str], None]
@@ -71,7 +78,48 @@ class HostRun:
         surrogate = train(learned, validation, training, config.output / "training", self._epoch)
         save_checkpoint(surrogate, self.checkpoint)
         self.say(f"Stored {self.checkpoint}.")
-        return self.evaluate()
+        # A program compiled ahead was compiled for an earlier checkpoint.
+        fresh = replace(config, training=replace(training, ipu=replace(training.ipu, executable=None)))
+        return HostRun(fresh, self.say).evaluate()
+
+    def compile(self, shape: tuple[int, int, int] | None = None, path: Path | None = None) -> Path:
+        """Compile the prediction of the checkpoint for IPUs, which need not be here, and return the program's file.
+
+        Parameters
+        ----------
+        shape
+            Voxels of the structures to predict; None takes the labelled ones'.
+        path
+            Of the program; None puts it beside the checkpoint.
+
+        Raises
+        ------
+        InvalidInput
+            If the configuration cannot be laid out on IPUs.
+        DeviceError
+            If PopTorch is absent or cannot compile it.
+        """
+        config, training = self.config, self.config.training
+        for n in shape or ():
+            whole("--shape", n, SMALLEST_AXIS, 4096)
+        surrogate = load_checkpoint(self.checkpoint)
+        path = path or config.output / PROGRAM_FILE
+        program = Program.wanted(surrogate, config, shape or Dataset(config.dataset).shape())
+        device = open_ipu(training.batching, training.precision, training.ipu, offline=True)
+        self.say(f"Compiling {program.call['structures']} structures of {program.shape} voxels a call; takes minutes.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        try:
+            device.compile(Screener(surrogate.network))
+            device.export((torch.ones((1, *program.shape)).to(getattr(torch, program.dtype)),), str(unfinished))
+            unfinished.replace(path)
+        finally:
+            device.close()
+            if unfinished.exists():
+                unfinished.unlink()
+        program.save(path, device.sdk_version)
+        self.say(f"Wrote {path}, and {path.name}.json that says what it was compiled for; they belong together.")
+        return path
 
     def evaluate(self) -> dict[str, Any]:
         """Return the errors on the test structures, by family and of all, and write them beside the checkpoint."""
@@ -131,10 +179,14 @@ class HostRun:
         return spanning(conducts[structure.phases], self.config.axis)
 
     def _deployed(self, surrogate: Surrogate) -> DeployedSurrogate:
-        training = self.config.training
-        return DeployedSurrogate(
-            surrogate, open_device(training.device, training.batching, training.precision, training.ipu)
-        )
+        training, dtype = self.config.training, sent_dtype(self.config.transport)
+        device = open_device(training.device, training.batching, training.precision, training.ipu)
+        if training.device != "ipu" or training.ipu.executable is None:
+            return DeployedSurrogate(surrogate, device, dtype)
+        assert isinstance(device, IpuDevice)
+        path = Path(training.ipu.executable)
+        shape = Program.wanted(surrogate, self.config).check(path, device.sdk_version)
+        return DeployedSurrogate(surrogate, device, dtype, shape)
 
     def _parts(self) -> tuple[Dataset, dict[str, list[str]]]:
         dataset = Dataset(self.config.dataset)

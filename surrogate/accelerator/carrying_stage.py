@@ -7,10 +7,11 @@ in the first stage and used in the last, so every stage passes on one tensor tha
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Sequence, Tuple
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
 
 from ...datasets import InvalidInput
 
@@ -48,15 +49,15 @@ class CarryingStage(nn.Module):
         batch = len(example_bn)
         last = number == max(stages.values())
         (result,) = [node for node in split.graph.nodes if node.op == "output"]
-        self._result = fx.graph.map_arg(result.args[0], lambda node: node.name) if last else None
+        self._result = map_arg(result.args[0], lambda node: node.name) if last else None
         self._entering = _crossing(stages, number, kinds.found, batch) if number else _given(split, kinds.found)
         self._leaving = {} if last else _crossing(stages, number + 1, kinds.found, batch)
 
     def forward(self, entering_bn: Tensor) -> Tensor:
         """Return what later stages need; of the last stage its result."""
-        values: Dict[str, Any] = dict(zip(self._entering, unpacked(entering_bn, list(self._entering.values()))))
+        values: dict[str, Any] = dict(zip(self._entering, unpacked(entering_bn, list(self._entering.values()))))
         for node in self._nodes:
-            arguments = fx.graph.map_arg(node.args, lambda name: values[name.name])
+            arguments = map_arg(node.args, lambda name: values[name.name])
             values[node.name] = self.part(*arguments) if node.op == "call_module" else node.target(*arguments)
         if self._result is not None:
             out: Tensor = values[self._result if isinstance(self._result, str) else self._result[0]]
@@ -69,7 +70,7 @@ def packed(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat([tensor.reshape(len(tensor), -1).float() for tensor in tensors], 1)
 
 
-def unpacked(packed_bn: Tensor, kinds: Sequence[Kind]) -> List[Tensor]:
+def unpacked(packed_bn: Tensor, kinds: Sequence[Kind]) -> list[Tensor]:
     """Return the tensors that were packed, each of its dtype and shape behind the batch."""
     parts = torch.split(packed_bn, [math.prod(shape) for _, shape in kinds], 1)
     # What is sent must be contiguous, which slices are not.
@@ -82,7 +83,7 @@ class _Kinds(fx.Interpreter):
 
     def __init__(self, split: fx.GraphModule) -> None:
         super().__init__(split)
-        self.found: Dict[str, Tuple[torch.dtype, Tuple[int, ...]]] = {}
+        self.found: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
@@ -91,9 +92,9 @@ class _Kinds(fx.Interpreter):
         return value
 
 
-def _stages(split: fx.GraphModule) -> Dict[fx.Node, int]:
+def _stages(split: fx.GraphModule) -> dict[fx.Node, int]:
     """Return which stage makes each value: what it is given the first, what is picked from a result its own."""
-    made: Dict[fx.Node, int] = {}
+    made: dict[fx.Node, int] = {}
     count = 0
     for node in split.graph.nodes:
         if node.op == "placeholder":
@@ -105,7 +106,7 @@ def _stages(split: fx.GraphModule) -> Dict[fx.Node, int]:
     return made
 
 
-def _crossing(stages: Dict[fx.Node, int], number: int, found: Dict[str, Kind], batch: int) -> Dict[str, Kind]:
+def _crossing(stages: dict[fx.Node, int], number: int, found: dict[str, Kind], batch: int) -> dict[str, Kind]:
     """Return the values made before stage `number` that it or a later one uses."""
     needed = [
         node.name
@@ -114,10 +115,12 @@ def _crossing(stages: Dict[fx.Node, int], number: int, found: Dict[str, Kind], b
     ]
     for name in needed:
         if found[name][1][:1] != (batch,):
-            raise InvalidInput(f"Stage {number} would be passed {found[name][1]}, of which the first is no batch of {batch}.")
+            raise InvalidInput(
+                f"Stage {number} would be passed {found[name][1]}, of which the first is no batch of {batch}."
+            )
     return {name: (found[name][0], found[name][1][1:]) for name in needed}
 
 
-def _given(split: fx.GraphModule, found: Dict[str, Kind]) -> Dict[str, Kind]:
+def _given(split: fx.GraphModule, found: dict[str, Kind]) -> dict[str, Kind]:
     names = [node.name for node in split.graph.nodes if node.op == "placeholder"]
     return {name: (found[name][0], found[name][1][1:]) for name in names}

@@ -81,7 +81,8 @@ def compare_devices(
         To train on and to validate on, for one epoch; None trains nothing.
     """
     reference = surrogate.predict(x_nxyz).m
-    one_epoch = replace(config, epochs=1)
+    # A program compiled elsewhere is one shape's and one checkpoint's; here each device compiles its own.
+    one_epoch = replace(config, epochs=1, ipu=replace(config.ipu, executable=None))
     # The CPU with the same micro-batches as the IPUs: what differs then is the device alone.
     losses = _losses(replace(one_epoch, device="cpu", precision="fp32"), data)
 

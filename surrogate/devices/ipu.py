@@ -57,12 +57,14 @@ def open_ipu(batching: Batching, precision: str, settings: IpuSettings, offline:
     Raises
     ------
     InvalidInput
-        If the precision is another, or scales a loss that needs none.
+        If the precision is another or scales a loss that needs none, or what is compiled for elsewhere is a simulator.
     DeviceError
         If PopTorch cannot be imported.
     """
     if precision not in ("fp32", "fp16"):
         raise InvalidInput(f"precision is {precision!r}, but an IPU computes in fp32 or fp16; choose one of them.")
+    if offline and settings.simulator:
+        raise InvalidInput("ipu.simulator runs here only, so there is nothing to compile for elsewhere; leave it out.")
     if settings.automatic_loss_scaling and precision != "fp16":
         raise InvalidInput("ipu.automatic_loss_scaling needs float16 gradients; set precision to fp16 or leave it out.")
     return IpuDevice(import_poptorch(), batching, precision, settings, offline)
@@ -95,6 +97,11 @@ class IpuDevice(Device):
         self._state: State = {}
         self._loader: Any = None
         self._loaded: Iterator[Tensors] | None = None
+
+    @property
+    def sdk_version(self) -> str:
+        """PopTorch's version: it loads only programs that its own compiled."""
+        return str(self._poptorch.__version__)
 
     def compile(
         self, module: nn.Module, optimizer: OptimizerSettings | None = None, state: State | None = None
@@ -285,7 +292,8 @@ class IpuDevice(Device):
             self._check_order(inputs)
             self._detach(self._trainer)
             self._module.eval()
-            if self._settings.executable is not None:
+            # It is a program of prediction from voxels, which the one that validates a training is not.
+            if self._settings.executable is not None and self._trainer is None:
                 self._predictor.loadExecutable(self._settings.executable)
             else:
                 self._predictor.compile(*inputs)

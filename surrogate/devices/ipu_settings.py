@@ -84,7 +84,7 @@ class IpuSettings:
     cache
         Folder of compiled programs; None compiles each time.
     executable
-        File of a program compiled elsewhere for prediction; it must have been compiled with these settings.
+        File of a program compiled elsewhere, for devices that only predict; compiled with these settings.
     progress_bar
         Show how far the compilation is.
     profile

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from ionscreen.datasets import InvalidInput, Label, Microstructure, Recipe, Sample, Status, Transport, write_shard
-from ionscreen.surrogate import TrainingConfig, load_checkpoint
+from ionscreen.surrogate import TrainingConfig, load_checkpoint, save_checkpoint
 from ionscreen.surrogate.__main__ import main
 from ionscreen.surrogate.run_config import RunConfig
 from ionscreen.surrogate.spanning import spanning
@@ -94,6 +95,125 @@ def test_a_host_trains_evaluates_and_ranks_as_the_cpu_does(host, monkeypatch, ca
     assert {row["id"] for row in tables[0]} == {row["id"] for row in tables[1]}
     scores = json.loads((host / "out-ipu" / "evaluation.json").read_text())
     assert 0 < scores["all"]["mape"] < 1
+
+
+@pytest.fixture
+def deployed(host, small_surrogate, monkeypatch):
+    """Return an IPU host's configuration, with its checkpoint and a program compiled where there is no IPU."""
+    monkeypatch.setitem(sys.modules, "poptorch", poptorch_double)
+    save_checkpoint(small_surrogate, host / "out-ipu" / "surrogate")
+    config = ipu_config(host, "deployed.json", inference={"device_iterations": 3})
+    poptorch_double.MACHINE.reset(ipus=0)
+    assert main(["compile", "--config", config]) == 0
+    poptorch_double.MACHINE.reset()
+    return config
+
+
+def ranked(host, config, *more):
+    return main(["predict", "--config", config, "--candidates", str(host / "candidates"), *more])
+
+
+def test_a_program_compiled_without_an_ipu_ranks_on_one_as_the_cpu_does(host, deployed, capsys):
+    program = host / "out-ipu" / "screener.popef"
+    card = json.loads(program.with_name("screener.popef.json").read_text())
+    assert card["call"] == {"micro_batch": 1, "replicas": 1, "device_iterations": 3, "structures": 3}
+    assert (card["shape"], card["dtype"], card["poptorch"]) == ([12, 12, 12], "uint8", "3.4.0")
+    tables = []
+    for options in (["--executable", str(program)], ["--device", "cpu"]):
+        assert ranked(host, deployed, *options) == 0
+        tables.append(list(csv.DictReader((host / "out-ipu" / "ranking.csv").read_text().splitlines())))
+    assert poptorch_double.MACHINE.compilations == 0
+    assert not poptorch_double.MACHINE.holders
+    sigmas = [{row["id"]: float(row["sigma_S_per_m"]) for row in table} for table in tables]
+    assert sigmas[0] == pytest.approx(sigmas[1], rel=1e-5)
+    assert len(sigmas[0]) == 10
+    # Another shape than that of the labelled structures, another place.
+    other = host / "elsewhere" / "small.popef"
+    assert main(["compile", "--config", deployed, "--shape", "8", "9", "10", "--executable", str(other)]) == 0
+    capsys.readouterr()
+    assert ranked(host, deployed, "--executable", str(other)) == 2
+    assert "compiled for structures of (8, 9, 10) voxels, but these have (12, 12, 12)" in capsys.readouterr().err
+
+
+def test_a_program_compiled_for_anything_else_is_refused(host, deployed, capsys, monkeypatch):
+    program = host / "out-ipu" / "screener.popef"
+
+    def refused(sentence, *options):
+        assert ranked(host, deployed, "--executable", str(program), *options) == 2
+        message = capsys.readouterr().err
+        assert sentence in message
+        assert str(program) in message
+
+    content = json.loads((host / "deployed.json").read_text())
+
+    def changed(ipu):
+        training = {**content["training"], "ipu": {**content["training"]["ipu"], **ipu}}
+        (host / "deployed.json").write_text(json.dumps({**content, "training": training}))
+
+    changed({"inference": {"device_iterations": 4}})
+    refused('call {"micro_batch": 1, "replicas": 1, "device_iterations": 3, "structures": 3}, but here it is')
+    changed({"stages": ["network.head"]})
+    refused("was compiled for ipu")
+    (host / "deployed.json").write_text(json.dumps(content))
+    refused('precision "fp32", but here it is "fp16"', "--precision", "fp16")
+    content["transport"]["conductivity_S_per_m"]["mixed"] = 0.07
+    (host / "deployed.json").write_text(json.dumps(content))
+    refused('dtype "uint8", but here it is "float16"')
+    del content["transport"]["conductivity_S_per_m"]["mixed"]
+    (host / "deployed.json").write_text(json.dumps(content))
+    monkeypatch.setattr(poptorch_double, "__version__", "3.3.0")
+    refused("was compiled by PopTorch 3.4.0, which 3.3.0 does not load")
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "poptorch", poptorch_double)
+    surrogate = load_checkpoint(host / "out-ipu" / "surrogate")
+    surrogate.network.target_mean.add_(0.1)
+    save_checkpoint(surrogate, host / "out-ipu" / "surrogate")
+    refused("was compiled for another checkpoint")
+    shutil.copy(program, host / "moved.popef")
+    assert ranked(host, deployed, "--executable", str(host / "moved.popef")) == 2
+    assert "moved.popef.json, cannot be read" in capsys.readouterr().err
+    assert ranked(host, deployed, "--device", "cpu", "--executable", str(program)) == 2
+    assert "a program for IPUs" in capsys.readouterr().err
+
+
+def test_a_damaged_program_is_refused(host, deployed, capsys):
+    program = host / "out-ipu" / "screener.popef"
+    program.write_bytes(program.read_bytes()[:-1])
+    assert ranked(host, deployed, "--executable", str(program)) == 2
+    assert "is not the file" in capsys.readouterr().err
+    for text, sentence in (
+        ("{", "is damaged"),
+        ("[]", "no card"),
+        ('{"version": 2, "poptorch": "", "file_blake2b": "", "shape": []}', "has version 2"),
+    ):
+        (host / "out-ipu" / "screener.popef.json").write_text(text)
+        assert ranked(host, deployed, "--executable", str(program)) == 2
+        assert sentence in capsys.readouterr().err
+
+
+def test_what_cannot_be_compiled_is_refused(host, deployed, monkeypatch, capsys):
+    for changed, options, code, sentence in (
+        ({"inference": {"gradient_accumulation": 2}}, (), 2, "inference has no gradients"),
+        ({"simulator": True}, (), 2, "ipu.simulator"),
+        ({"stages": ["network.nowhere"]}, (), 2, "network.nowhere"),
+        ({}, ("--shape", "4", "12", "12"), 2, "--shape must be a whole number from 8"),
+        ({}, ("--precision", "bf16"), 2, "fp32 or fp16"),
+        ({}, ("--output", "nowhere"), 1, "nowhere"),
+    ):
+        config = ipu_config(host, "changed.json", **changed)
+        assert main(["compile", "--config", config, *options]) == code
+        assert sentence in capsys.readouterr().err
+    poptorch_double.MACHINE.fault = "memory"
+    config, program = ipu_config(host), host / "out-ipu" / "screener.popef"
+    before = program.read_bytes()
+    assert main(["compile", "--config", config]) == 1
+    assert "does not fit" in capsys.readouterr().err
+    # What was there is whole, and nothing lies beside it.
+    assert program.read_bytes() == before
+    assert not list(program.parent.glob(".*"))
+    monkeypatch.setitem(sys.modules, "poptorch", None)
+    assert main(["compile", "--config", config]) == 1
+    assert "Poplar SDK" in capsys.readouterr().err
 
 
 def test_the_device_may_be_given_on_the_command_line(host, monkeypatch, capsys):
@@ -181,4 +301,4 @@ def test_help_needs_neither_poptorch_nor_workflows():
         "runpy.run_module('ionscreen.surrogate', run_name='__main__')\n"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "train|evaluate|predict" in output
+    assert "train|evaluate|compile|predict" in output

@@ -89,15 +89,16 @@ class PoplarExecutor:
     def compileAndExport(self, filename, *args, export_model=True):
         assert not export_model, "The double exports no models"
         self.compile(*args)
-        Path(filename).write_bytes(pickle.dumps([(tuple(shape), str(dtype)) for shape, dtype in self._expected]))
+        shapes = [(tuple(shape), str(dtype)) for shape, dtype in self._expected]
+        Path(filename).write_bytes(pickle.dumps((shapes, self._ipus)))
 
     def loadExecutable(self, filename):
         try:
-            shapes = pickle.loads(Path(filename).read_bytes())
+            shapes, self._ipus = pickle.loads(Path(filename).read_bytes())
         except (OSError, pickle.UnpicklingError) as error:
             raise Error(f"{filename}: {error}", "poptorch_cpp_error") from error
         self._expected = [(torch.Size(shape), getattr(torch, dtype.split(".")[1])) for shape, dtype in shapes]
-        self._mode, self._ipus = self._model.training, 1
+        self._mode = self._model.training
         self._read_host()
         self._acquire()
 
