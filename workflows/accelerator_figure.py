@@ -61,7 +61,12 @@ def _rates(axes: Axes, plans: Sequence[Plan]) -> None:
     axes.set_xscale("log", base=2)
     ticks = sorted({p.ipus for p in plans})
     axes.set_xticks(ticks, [str(n) for n in ticks])
-    axes.set(xlabel="IPUs", ylabel="structures per second in training", title="Rate", ylim=(0, None))
+    axes.set(
+        xlabel="IPUs",
+        ylabel="structures per second in " + ("training" if best.layout.training else "prediction"),
+        title="Rate",
+        ylim=(0, None),
+    )
     axes.legend(fontsize=8)
 
 

@@ -26,12 +26,13 @@ def layer_table(trace: Trace) -> Table:
 def plan_table(plans: Sequence[Plan]) -> Table:
     """Return the plans, the recommended first."""
     table = Table(title="Plans (modelled; the first is recommended)", title_justify="left")
-    for name in ("IPU", "IPUs", "S", "R", "B", "GA", "least GA", "recompute", "efficiency", "balance", "memory"):
+    loop = "GA" if plans[0].layout.training else "D"
+    for name in ("IPU", "IPUs", "S", "R", "B", loop, f"least {loop}", "recompute", "efficiency", "balance", "memory"):
         table.add_column(name, justify="left" if name == "IPU" else "right")
     table.add_column("structures/s", justify="right")
     for p in plans:
         s = len(p.stages)
-        numbers = (p.ipus, s, p.replicas, p.layout.micro_batch, p.layout.accumulation, 2 * s - 1)
+        numbers = (p.ipus, s, p.replicas, p.layout.micro_batch, p.layout.accumulation, p.least)
         shares = (f"{p.efficiency:.0%}", f"{p.balance:.0%}", f"{p.memory_share:.0%}")
         recompute = "yes" if p.layout.recomputation else "no"
         table.add_row(p.machine.title, *map(str, numbers), recompute, *shares, f"{p.structures_per_second:,.0f}")

@@ -26,11 +26,13 @@ class PlanRequest:
     Parameters
     ----------
     batch_size
-        Structures per weight update: plans keep it, because it changes what is learned.
+        Structures per weight update, which plans keep, because it changes what is learned; or of one prediction call.
     ipus
         At most so many.
     precision
         ``"fp32"`` or ``"fp16"``.
+    training
+        Or prediction, whose pipeline has D device iterations in place of GA micro-batches.
     machines
         To plan for.
     assumed
@@ -45,6 +47,7 @@ class PlanRequest:
     batch_size: int = 16
     ipus: int = 4
     precision: str = "fp32"
+    training: bool = True
     machines: tuple[Machine, ...] = (GC200, BOW)
     assumed: Assumptions = field(default_factory=Assumptions)
 
@@ -62,7 +65,7 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class Plan:
-    """One way to train on IPUs; every number of time and memory is modelled.
+    """One way to train or predict on IPUs; every number of time and memory is modelled.
 
     Parameters
     ----------
@@ -75,7 +78,7 @@ class Plan:
     stages
         One for each IPU of a replica.
     seconds_per_update
-        With the pipeline's bubble, the reduction over replicas and the data from the host.
+        Or per call of prediction: with the pipeline's bubble, the reduction over replicas, the data from the host.
     precision
         Of weights and activations.
     headroom
@@ -97,13 +100,18 @@ class Plan:
 
     @property
     def batch_size(self) -> int:
-        """Structures per weight update."""
+        """Structures per weight update, or per call of prediction."""
         return self.layout.micro_batch * self.layout.accumulation * self.replicas
 
     @property
     def efficiency(self) -> float:
-        """GA/(GA+2S-2)."""
-        return efficiency(self.layout.accumulation, len(self.stages))
+        """GA/(GA+2S-2); of prediction D/(D+S-1)."""
+        return efficiency(self.layout.accumulation, len(self.stages), self.layout.training)
+
+    @property
+    def least(self) -> int:
+        """The smallest legal GA, 2S-1; of prediction the smallest D, S."""
+        return _least(len(self.stages), self.layout.training)
 
     @property
     def structures_per_second(self) -> float:
@@ -122,8 +130,15 @@ class Plan:
         return sum(times) / len(times) / max(times)
 
     def block(self) -> dict[str, Any]:
-        """Return the fields of a training configuration that ask for this plan."""
+        """Return the fields of a training configuration that ask for this plan; of prediction its ``ipu`` alone."""
         ipu: dict[str, Any] = {}
+        if not self.layout.training:
+            loop = {"micro_batch": self.layout.micro_batch, "device_iterations": self.layout.accumulation}
+            stages = [stage.first for stage in self.stages[1:]]
+            return {
+                "precision": self.precision,
+                "ipu": {"stages": stages, "replicas": self.replicas, "inference": loop},
+            }
         if len(self.stages) > 1:
             s = len(self.stages)
             ipu["stages"] = [stage.first for stage in self.stages[1:]]
@@ -140,6 +155,10 @@ class Plan:
             "ipu": ipu,
         }
 
+    def _loop(self) -> dict[str, int]:
+        name = "gradient_accumulation" if self.layout.training else "device_iterations"
+        return {name: self.layout.accumulation, f"least_{name}": self.least}
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {
@@ -148,8 +167,7 @@ class Plan:
             "stages": len(self.stages),
             "replicas": self.replicas,
             "micro_batch": self.layout.micro_batch,
-            "gradient_accumulation": self.layout.accumulation,
-            "least_gradient_accumulation": 2 * len(self.stages) - 1,
+            **self._loop(),
             "recomputation": self.layout.recomputation,
             "modelled_efficiency": self.efficiency,
             "modelled_balance": self.balance,
@@ -158,6 +176,10 @@ class Plan:
             "modelled_stages": [{**vars(stage), "bytes": stage.bytes} for stage in self.stages],
             "config": self.block(),
         }
+
+
+def _least(stages: int, training: bool) -> int:
+    return 2 * stages - 1 if training else stages
 
 
 def make_plans(trace: Trace, request: PlanRequest) -> list[Plan]:
@@ -192,14 +214,15 @@ def _plans(trace: Trace, request: PlanRequest, machine: Machine) -> Iterator[Pla
 
 
 def _layouts(request: PlanRequest, stages: int, replicas: int) -> Iterator[Layout]:
-    """Yield every split of the batch that PopTorch accepts: GA >= 2S-1."""
+    """Yield every split of the batch that PopTorch accepts: GA >= 2S-1, D >= S."""
     if request.batch_size % replicas:
         return
     share = request.batch_size // replicas
-    for accumulation in range(2 * stages - 1, share + 1):
+    training = request.training
+    for accumulation in range(_least(stages, training), share + 1):
         if share % accumulation == 0:
-            for recomputation in (False, True) if stages > 1 else (False,):
-                yield Layout(share // accumulation, accumulation, recomputation, request.bytes_per_element)
+            for recomputation in (False, True) if stages > 1 and training else (False,):
+                yield Layout(share // accumulation, accumulation, recomputation, request.bytes_per_element, training)
 
 
 def _plan(
@@ -211,9 +234,9 @@ def _plan(
     cycle = max(stage.seconds for stage in split)
     parameters = sum(segment.parameters for segment in trace.segments)
     # A ring passes each gradient twice.
-    reduction = 2 * 4 * parameters / stages / machine.link_bandwidth if replicas > 1 else 0.0
+    reduction = 2 * 4 * parameters / stages / machine.link_bandwidth if replicas > 1 and layout.training else 0.0
     host = layout.micro_batch * trace.input_bytes / machine.host_bandwidth
-    cycles = layout.accumulation + 2 * stages - 2
+    cycles = layout.accumulation + (2 if layout.training else 1) * (stages - 1)
     seconds = cycles * max(cycle, host) + reduction
     return Plan(machine, layout, replicas, split, seconds, request.precision, request.assumed.headroom)
 

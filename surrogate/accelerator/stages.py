@@ -92,7 +92,8 @@ def balance(
         for end in ends:
             here = cost(stage, start, end)
             if here.bytes > usable:
-                continue
+                # A longer stage needs more still.
+                break
             rest = (0.0, ()) if stage == stages - 1 else best(stage + 1, end)
             found = min(found, (max(here.seconds, rest[0]), (start, *rest[1])))
         return found

@@ -59,6 +59,9 @@ class Operation:
         """Elements read and written; none by views, and those of products are part of their cost."""
         if self.is_view or self.flops:
             return 0
+        if self.name == "embedding":
+            # The rows that are looked up, not the table.
+            return 2 * self.outputs[0].numel()
         return sum(tensor.numel() for tensor in [*self.tensors, *self.outputs])
 
     @property

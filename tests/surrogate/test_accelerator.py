@@ -152,6 +152,23 @@ def test_every_plan_is_one_that_the_configuration_accepts(traced):
     assert plans[0].structures_per_second >= 0.9 * best
 
 
+def test_a_plan_of_prediction_has_iterations_in_place_of_accumulation(subject):
+    other = prediction_subject(subject.module.network, SHAPE)
+    found = make_plans(trace(other.module, other.inputs), PlanRequest(batch_size=32, ipus=4, training=False))
+    assert {len(plan.stages) for plan in found} == {1, 2, 4}
+    for plan in found:
+        s, d = len(plan.stages), plan.layout.accumulation
+        assert plan.least == s <= d
+        assert plan.efficiency == d / (d + s - 1)
+        settings = IpuSettings.from_dict(plan.block()["ipu"])
+        assert settings.inference_batching.samples_per_call == plan.batch_size == 32
+        assert settings.inference_batching.iterations == plan.to_dict()["device_iterations"] == d
+        # Nothing is kept for a backward pass, and nothing updated.
+        assert all(stage.optimizer == 0 for stage in plan.stages)
+        slowest = max(stage.seconds for stage in plan.stages)
+        assert plan.seconds_per_update >= (d + s - 1) * slowest
+
+
 @pytest.mark.parametrize("stages", [1, 2, 4])
 def test_the_plan_compiles_the_first_time(monkeypatch, traced, subject, stages):
     """Through the double, whose refusals are PopTorch's."""

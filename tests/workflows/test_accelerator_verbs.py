@@ -60,6 +60,23 @@ def test_plan_prints_a_block_that_a_configuration_accepts(
     TrainingConfig(**{**block, "ipu": IpuSettings.from_dict(block["ipu"])})
 
 
+def test_seven_billion_weights_need_32_ipus(capsys: pytest.CaptureFixture[str]) -> None:
+    """13.5 GB of float16 over IPUs of 0.94 GB, 40 % of it headroom: 23.9 of them, and they come in powers of two."""
+    model = f"{Path(__file__).parents[2]}/examples/llama_on_ipus.py:llama_2_7b"
+    options = ["--machine", "bow", "--precision", "fp16", "--batch-size", "32"]
+    assert run(["accelerator", "plan", model, *options]) == 2
+    assert "add --predict" in capsys.readouterr().err
+    assert run(["accelerator", "plan", model, *options, "--predict", "--ipus", "16"]) == 2
+    assert "No plan on up to 16 IPUs fits" in capsys.readouterr().err
+    assert run(["accelerator", "plan", model, *options, "--predict", "--ipus", "32", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert sum(layer["parameters"] for layer in found["layers"]) == pytest.approx(6.738e9, rel=1e-4)
+    (plan,) = found["plans"]
+    assert (plan["stages"], plan["least_device_iterations"], plan["device_iterations"]) == (32, 32, 32)
+    assert plan["modelled_efficiency"] == 32 / (32 + 31)
+    assert plan["modelled_memory_share"] <= 1
+
+
 def test_plan_as_json_gives_layers_and_every_plan(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["accelerator", "plan", str(campaign), *SHAPE, "--json", "--machine", "bow", "--precision", "fp16"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -68,10 +68,13 @@ def check(
 def plan(
     model: Model,
     shape: Shape = (48, 48, 48),
-    batch_size: Annotated[int, typer.Option(min=1, help="Structures per weight update; plans keep it.")] = 16,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Structures per weight update, or per call of prediction; plans keep it.")
+    ] = 16,
     ipus: Annotated[int, typer.Option(min=1, max=64, help="At most so many.")] = 4,
     machine: Annotated[str, typer.Option(help="gc200, bow or both.")] = "both",
     precision: Annotated[str, typer.Option(help="fp32 or fp16.")] = "fp32",
+    predict: Annotated[bool, typer.Option("--predict", help="Plan prediction instead of training.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Write a figure (PNG, PDF or SVG) here.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,11 +82,14 @@ def plan(
     from ...surrogate.accelerator import PlanRequest, make_plans, trace
     from ..models import load_subjects
 
-    request = PlanRequest(batch_size, ipus, precision, _machines(machine))
-    subject = load_subjects(model, shape)[0]
-    if subject.target is None:
-        raise InvalidInput(f"{model} returns no target: a plan is for training; return (module, inputs, target).")
-    traced = trace(subject.module, [*subject.inputs, subject.target], backward=True)
+    request = PlanRequest(batch_size, ipus, precision, not predict, _machines(machine))
+    subject = load_subjects(model, shape)[-1 if predict else 0]
+    if subject.target is None and not predict:
+        raise InvalidInput(
+            f"{model} returns no target, so it cannot be trained; return (module, inputs, target), or add --predict."
+        )
+    target = [] if subject.target is None or predict else [subject.target]
+    traced = trace(subject.module, [*subject.inputs, *target], backward=not predict)
     plans = make_plans(traced, request)
     if plot is not None:
         from ..accelerator_figure import write_plan_figure
@@ -104,9 +110,8 @@ def plan(
         console.print()
     import yaml
 
-    typer.echo(
-        "# The recommended plan (first row), for an exported configuration, or a campaign's train: with model: network:"
-    )
+    use = "prediction alone" if predict else "a campaign's train: with model: network"
+    typer.echo(f"# The recommended plan (first row), for an exported configuration, or {use}:")
     typer.echo(yaml.safe_dump(plans[0].block(), sort_keys=False, default_flow_style=None), nl=False)
 
 
