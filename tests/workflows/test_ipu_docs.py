@@ -29,7 +29,7 @@ def test_the_settings_are_accepted_and_print_the_numbers_shown() -> None:
 
 def test_the_commands_of_the_host_exist() -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines() if "ionscreen.surrogate" in line]
-    assert {line.split()[3] for line in lines} == {"train", "evaluate", "predict"}
+    assert {line.split()[3] for line in lines} == {"train", "evaluate", "compile", "predict"}
     for line in lines:
         _parser().parse_args(shlex.split(line)[3:])
 
