@@ -22,6 +22,7 @@ import numpy.typing as npt
 from ..datasets import InvalidInput, Microstructure, Recipe, Status
 from ..datasets.durable_file import write_durably
 from ..pipeline.generation import generate
+from ..pipeline.warm_up import warm_up
 from .batches import WHOLE, Batch, BatchResult, Lost, Mark, run_batches
 from .candidates import Candidates
 from .descriptor import Conduction, Descriptor
@@ -184,6 +185,7 @@ def _lost(screening: Screening, lost: Lost[int]) -> Block:
 
 def _describe_block(screening: Screening, indices: Sequence[int], mark: Mark) -> BatchResult:
     """Run on a worker; the receipt is the block and the time it took."""
+    warm_up()
     began = time.perf_counter()
     block = screening.candidates.recipes(indices[0], indices[-1] + 1)
     recipes = [block[i - indices[0]] for i in indices]

@@ -22,6 +22,7 @@ from ..datasets import (
 )
 from ..datasets.manifest import create_folders
 from ..pipeline.labelling import LabelSettings, compute_sample, unlabelled
+from ..pipeline.warm_up import warm_up
 from .batches import NOBODY, Batch, BatchResult, Done, Lost, Mark, run_batches
 from .execution import Engine
 from .finished_ids import FinishedIds
@@ -184,6 +185,7 @@ def missing_batches(
 
 def _compute_shard(plan: ShardPlan, recipes: Sequence[Recipe], mark: Mark) -> BatchResult:
     """Run on a worker; the receipt is the time it took."""
+    warm_up()
     began = time.perf_counter()
     samples: list[Sample] = []
     failed: list[tuple[int, str]] = []

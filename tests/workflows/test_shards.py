@@ -1,5 +1,8 @@
 """Shards: a sample that fails is recorded; where all fail, the workers are to blame, and nothing is."""
 
+import pickle
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -90,3 +93,33 @@ def test_workers_on_which_everything_fails_end_the_campaign(tmp_path: Path, monk
     # Once the workers are in order, the same command goes on.
     monkeypatch.undo()
     assert len(label(tmp_path, monkeypatch, set(), Monitor())) == len(RECIPES)
+
+
+def test_no_sample_is_begun_before_everything_is_loaded(tmp_path: Path) -> None:
+    """Else a worker that is killed while it loads blames the sample, where loading is slow three times in a row."""
+    script = f"""
+import pickle, sys
+from pathlib import Path
+from ionscreen.workflows import shards
+
+class Mark:
+    def begin(self, place):
+        print(place, "porespy" in sys.modules, bool(shards.warm_up.cache_info().currsize))
+
+plan, recipes = pickle.loads(Path({str(tmp_path / "task")!r}).read_bytes())
+shards.create_folders(plan.folder)
+shards._compute_shard(plan, recipes, Mark())
+"""
+    transport = Transport("ionic", {"electrolyte": 0.18, "void": 0.0})
+    plan = shards.ShardPlan(
+        folder=tmp_path / "dataset",
+        marks=tmp_path / "marks",
+        transports=(transport,),
+        settings=LabelSettings(),
+        files={},
+        samples_per_shard=8,
+    )
+    (tmp_path / "task").write_bytes(pickle.dumps((plan, RECIPES[:2])))
+    command = [sys.executable, "-c", script]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+    assert said.splitlines() == ["0 True True", "1 True True", "-2 True True"]
