@@ -16,6 +16,7 @@ from .cluster_config import ClusterConfig
 from .config_block import Block as _Block
 from .config_block import PathText, Positive
 from .config_override import override
+from .screen_config import AdaptiveConfig, CandidatesConfig, ScreenConfig
 
 if TYPE_CHECKING:
     from ..surrogate import TrainingConfig
@@ -26,7 +27,6 @@ __all__ = ["CampaignConfig", "expand_path", "load_config", "save_config"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,63}$")]
 Edge = Annotated[int, Field(ge=8, le=1024)]
 Axis = Literal[0, 1, 2]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 
 # Of the block train: what only the network knows, and its defaults, which suit a campaign of hundreds of structures.
 NETWORK_ONLY = ("device", "precision", "gradient_accumulation", "ipu")
@@ -192,68 +192,6 @@ class TrainConfig(_Block):
 
         given = self.model_dump(exclude={"model", *NETWORK_ONLY}, exclude_none=True)
         return RegressionConfig(**given, seed=seed)
-
-
-class ImageConfig(_Block):
-    """An image on disk whose windows are candidates."""
-
-    path: PathText
-    voxel_size_um: Positive
-    phases: dict[int, str]
-    stride: Annotated[int, Field(ge=1, le=4096)] | None = None
-
-
-class CandidatesConfig(_Block):
-    """What is screened: generated structures, windows of images, structures of datasets, or all of them."""
-
-    samples: Annotated[int, Field(ge=0, le=10_000_000)] = 2000
-    images: list[ImageConfig] = []
-    datasets: list[PathText] = []
-
-    @model_validator(mode="after")
-    def _some(self) -> CandidatesConfig:
-        if self.samples == 0 and not self.images and not self.datasets:
-            raise ValueError("there is nothing to screen: set samples above 0 or list images or datasets")
-        return self
-
-
-class ScreenConfig(_Block):
-    """What is looked for, and how much of it is checked by the solver.
-
-    `quantity` is a property: a transport's name, ``ionic``, or with ``label.axis: all`` that and an axis, ``ionic_x``;
-    ``smallest`` of all transports' conductivities, each over its scale; or ``anisotropy``, the largest conductivity
-    over the smallest, along three axes. By default it is the first property.
-    """
-
-    objective: Literal["maximise", "minimise"] = "maximise"
-    quantity: str | None = None
-    scales_S_per_m: dict[str, Positive] = {}  # noqa: N815
-    at_least_S_per_m: dict[str, Positive] = {}  # noqa: N815
-    constraints: dict[str, tuple[Fraction, Fraction]] = {}
-    verify_top: Annotated[int, Field(ge=1, le=100_000)] = 20
-    verify_random: Annotated[int, Field(ge=0, le=100_000)] = 20
-    export_top: Annotated[int, Field(ge=0, le=1000)] = 3
-
-    @model_validator(mode="after")
-    def _ordered(self) -> ScreenConfig:
-        for phase, (low, high) in self.constraints.items():
-            if low > high:
-                raise ValueError(f"the range of {phase!r} is [{low}, {high}]; give the smaller fraction first")
-        return self
-
-
-class AdaptiveConfig(_Block):
-    """Rounds in mode adaptive: propose candidates, solve them, train again.
-
-    Each round also draws `new_recipes` near the best predicted ones, which join the candidates. The search ends when
-    the probability that a better one than the best solved remains is below `stop_probability`.
-    """
-
-    batch: Annotated[int, Field(ge=1, le=100_000)] = 16
-    rounds: Annotated[int, Field(ge=1, le=10_000)] = 20
-    new_recipes: Annotated[int, Field(ge=0, le=100_000)] = 32
-    acquisition: Literal["expected_improvement", "upper_confidence_bound"] = "expected_improvement"
-    stop_probability: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
 
 class CampaignConfig(_Block):

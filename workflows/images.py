@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets import InvalidInput, Recipe
-from .config import ImageConfig, expand_path
+from .config import expand_path
+from .screen_config import ImageConfig
 
 __all__ = ["find_images", "open_images"]
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..datasets import Dataset, Status
-from .config import CampaignConfig, ImageConfig
+from .config import CampaignConfig
 from .descriptions import screening_seconds
 from .objective import Objective
 from .properties import Property, leading_property, objective_of
 from .ranking import Ranking
 from .rounds import Rounds
 from .run_directory import RunDirectory
+from .screen_config import ImageConfig
 from .screening_statistics import Estimate, ScreeningStatistics, screening_statistics
 from .verification import Verification
 

@@ -30,7 +30,8 @@ from .verification import Verified, choose
 
 if TYPE_CHECKING:
     from ..surrogate.feature_table import FeatureTable
-    from .config import AdaptiveConfig, CampaignConfig
+    from .config import CampaignConfig
+    from .screen_config import AdaptiveConfig
 
 __all__ = ["Round", "Rounds", "propose", "solved_table", "verified_groups"]
 
