@@ -20,7 +20,7 @@ from .data import SMALLEST_AXIS
 from .deployment import DeployedSurrogate
 from .devices import open_device
 from .devices.batching import whole
-from .devices.ipu import IpuDevice, open_ipu
+from .devices.ipu import open_ipu
 from .encoding import encode, sent_dtype
 from .epochs import Epoch
 from .evaluation import evaluate
@@ -180,13 +180,13 @@ class HostRun:
 
     def _deployed(self, surrogate: Surrogate) -> DeployedSurrogate:
         training, dtype = self.config.training, sent_dtype(self.config.transport)
-        device = open_device(training.device, training.batching, training.precision, training.ipu)
         if training.device != "ipu" or training.ipu.executable is None:
+            device = open_device(training.device, training.batching, training.precision, training.ipu)
             return DeployedSurrogate(surrogate, device, dtype)
-        assert isinstance(device, IpuDevice)
+        ipu = open_ipu(training.batching, training.precision, training.ipu)
         path = Path(training.ipu.executable)
-        shape = Program.wanted(surrogate, self.config).check(path, device.sdk_version)
-        return DeployedSurrogate(surrogate, device, dtype, shape)
+        shape = Program.wanted(surrogate, self.config).check(path, ipu.sdk_version)
+        return DeployedSurrogate(surrogate, ipu, dtype, shape)
 
     def _parts(self) -> tuple[Dataset, dict[str, list[str]]]:
         dataset = Dataset(self.config.dataset)

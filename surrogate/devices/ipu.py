@@ -121,13 +121,13 @@ class IpuDevice(Device):
 
     def step(self, inputs: Sequence[Tensor], learning_rate: float) -> float:
         """Run one call: D weight updates, each over GA micro-batches on each of R replicas."""
-        assert self._module is not None
+        module = self._compiled()
         self._check_order(inputs)
         with translated(self._poptorch):
             self._set_learning_rate(learning_rate)
             if not self._trainer.isCompiled():
                 self._detach(self._predictor)
-                self._module.train()
+                module.train()
                 self._trainer.compile(*inputs)
                 self._attached = self._trainer
             self._attach(self._trainer)
@@ -288,10 +288,9 @@ class IpuDevice(Device):
 
     def _ready_to_predict(self, inputs: Sequence[Tensor]) -> None:
         if not self._predictor.isCompiled():
-            assert self._module is not None
             self._check_order(inputs)
             self._detach(self._trainer)
-            self._module.eval()
+            self._compiled().eval()
             # It is a program of prediction from voxels, which the one that validates a training is not.
             if self._settings.executable is not None and self._trainer is None:
                 self._predictor.loadExecutable(self._settings.executable)
@@ -321,23 +320,28 @@ class IpuDevice(Device):
             self._trainer.copyWeightsToHost()
             self._state = flatten(self._optimizer.state_dict())
 
+    def _compiled(self) -> nn.Module:
+        if self._module is None:
+            raise DeviceError("The IPU has no module, or is closed; call compile() first.")
+        return self._module
+
     def _check_order(self, inputs: Sequence[Tensor]) -> None:
         """Refuse stages that the module does not call once each, one after another: each return is a stage more."""
         if self._order_checked or not self._settings.stages:
             return
-        assert self._module is not None
+        module = self._compiled()
         called: list[str] = []
-        layers = dict(self._module.named_modules())
+        layers = dict(module.named_modules())
         hooks = [
             layers[stage].register_forward_pre_hook(lambda *_, stage=stage: called.append(stage))
             for stage in self._settings.stages
         ]
         with torch.no_grad():
-            self._module.float()(*[tensor[:1] for tensor in inputs])
+            module.float()(*[tensor[:1] for tensor in inputs])
         for hook in hooks:
             hook.remove()
         if self._half:
-            self._module.half()
+            module.half()
         if tuple(called) != self._settings.stages:
             raise InvalidInput(
                 f"ipu.stages is {list(self._settings.stages)}, but the module calls these layers as {called}; list "
