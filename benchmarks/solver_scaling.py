@@ -97,12 +97,12 @@ def structures(edge: int) -> None:
         )
 
 
-def throughput(edge: int, count: int, workers: int) -> None:
+def throughput(edge: int, share: float, count: int, workers: int) -> None:
     """Print solves per second: processes of one thread each, one with all threads, and several with all threads.
 
     The last is what happens to who does not know of threads. It is shown with libgomp's own waiting time, too.
     """
-    phases = conductor(edge, 0.5)
+    phases = conductor(edge, share)
     kinds: tuple[tuple[int, int | None, str], ...] = (
         (workers, 1, ""),
         (1, None, ""),
@@ -120,8 +120,9 @@ def throughput(edge: int, count: int, workers: int) -> None:
             rate = count / (time.perf_counter() - began)
         if before:
             os.environ["GOMP_SPINCOUNT"] = before
-        named = "one thread" if threads else "all threads"
-        print(f"| {edge}³ | {processes} × {named}{', libgomp waiting as it does' if spins else ''} | {rate:.1f} |")
+        named = f"{processes} × {'one thread' if threads else 'all threads'}"
+        named += ", libgomp waiting as it does" if spins else ""
+        print(f"| {edge}³, {share:.0%} conducts | {named} | {rate:.1f} |", flush=True)
 
 
 def _solve(task: tuple[npt.NDArray[np.uint8], int | None, int]) -> None:
@@ -146,7 +147,8 @@ def main() -> None:
     if "throughput" in parts:
         print("| image | processes × threads | solves/s |\n|---|---|---|")
         for edge in (32, 64):
-            throughput(edge, options.count, min(2, os.cpu_count() or 1))
+            for share in (0.5, 0.2):
+                throughput(edge, share, options.count, min(2, os.cpu_count() or 1))
 
 
 if __name__ == "__main__":

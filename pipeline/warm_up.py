@@ -19,6 +19,9 @@ def warm_up() -> None:
     A worker does this before it begins a sample: one that is lost while it loads tells nothing of the sample.
     """
     with porespy_session():
-        phases = np.random.default_rng(0).integers(0, 2, (8, 8, 8), np.uint8)
-    for insulating in (0.0, 0.1):
-        effective_conductivity(phases, {0: insulating, 1: 1.0})
+        noise = np.random.default_rng(0).integers(0, 2, (8, 8, 8), np.uint8)
+    channel = np.zeros_like(noise)
+    channel[:, 2:5, 2:5] = 1
+    # One conductor, two, and one that fills so little of the box that it is solved on a list of its cells.
+    for phases, poor in ((noise, 0.0), (noise, 0.1), (channel, 0.0)):
+        effective_conductivity(phases, {0: poor, 1: 1.0})
