@@ -355,7 +355,8 @@ class Faults:
         """Lose workers, and now and then all of them."""
         samples = 16 * self.arguments.kills
         found, kills = worker_kills(self.folder / "workers", samples, self.arguments.kills, self.draw)
-        return Outcome(f"{kills} workers killed, {samples} samples", digest(found) == self.reference(samples))
+        text = f"{kills} workers killed, {len(lost_in(found))} of {samples} samples recorded as lost"
+        return Outcome(text, digest(found) == self.reference(samples))
 
     def poison(self) -> Outcome:
         """Have samples that kill their worker every time."""

@@ -18,6 +18,8 @@ __all__ = ["NOBODY", "WHOLE", "Batch", "BatchResult", "Done", "Lost", "Mark", "r
 
 T = TypeVar("T")
 
+# Errors, or deaths of workers that were given the item alone. The one before, amid a batch, does not count: whatever
+# ends workers at random meets an item of some batch each time, and then three times more far less often than twice.
 MAX_TRIES = 3
 # Losses that blame no item: a task that waited behind another on a worker that died. Then all are blamed.
 MAX_PUZZLES = 20
@@ -34,7 +36,7 @@ class Batch(Generic[T]):
     items
         At least one.
     tries
-        How often a worker died, or an error was raised, on each of them.
+        How often an error was raised on each of them, or a worker died that was given nothing else.
     puzzles
         How often the worker was lost while none of them was being computed.
     token
@@ -65,7 +67,7 @@ class Done(Generic[T]):
 
 @dataclass(frozen=True)
 class Lost(Generic[T]):
-    """An item that was tried three times in vain; `sentence` is what it raised, None if its worker died."""
+    """An item that was tried in vain, three times alone if its worker died; `sentence` is what it raised, None then."""
 
     item: T
     sentence: str | None
@@ -132,7 +134,7 @@ def run_batches(
             raise end.error
         else:
             rest = []
-            failed = [(_alone(end.task, place), sentence) for place, sentence in end.result.failed]
+            failed = [(_alone(end.task, place, counts=True), sentence) for place, sentence in end.result.failed]
             places = {place for place, _ in end.result.failed}
             items = tuple(item for place, item in enumerate(end.task.items) if place not in places)
             if items:
@@ -151,8 +153,8 @@ def _attempt(function: Callable[[Sequence[T], Mark], BatchResult], folder: Path,
         return function(batch.items, mark)
 
 
-def _alone(batch: Batch[T], place: int) -> Batch[T]:
-    return Batch((batch.items[place],), batch.tries + 1)
+def _alone(batch: Batch[T], place: int, counts: bool) -> Batch[T]:
+    return Batch((batch.items[place],), batch.tries + counts)
 
 
 def _after_loss(batch: Batch[T], folder: Path) -> tuple[list[Batch[T]], list[Batch[T]]]:
@@ -169,7 +171,8 @@ def _after_loss(batch: Batch[T], folder: Path) -> tuple[list[Batch[T]], list[Bat
         if puzzled.puzzles < MAX_PUZZLES:
             return [puzzled], []
         place = WHOLE
+    was_alone = len(batch.items) == 1
     if place == WHOLE:
-        return [], [_alone(batch, place) for place in range(len(batch.items))]
+        return [], [_alone(batch, place, was_alone) for place in range(len(batch.items))]
     rest = batch.items[:place] + batch.items[place + 1 :]
-    return [Batch(rest, batch.tries, batch.puzzles)] if rest else [], [_alone(batch, place)]
+    return [Batch(rest, batch.tries, batch.puzzles)] if rest else [], [_alone(batch, place, was_alone)]
