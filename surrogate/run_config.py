@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Mapping
 
@@ -80,7 +80,7 @@ class RunConfig:
                 transport=Transport.from_dict(content["transport"]),
                 axis=_one_of("axis", content["axis"], (0, 1, 2)),
                 split_seed=int(content["split_seed"]),
-                training=training_config(content["training"]),
+                training=_beside(path, training_config(content["training"])),
             )
         except InvalidInput as error:
             raise InvalidInput(f"{path}: {error}") from error
@@ -113,6 +113,13 @@ def training_config(values: Mapping[str, Any]) -> TrainingConfig:
     if "ipu" in values:
         built["ipu"] = IpuSettings.from_dict(values["ipu"])
     return TrainingConfig(**built)
+
+
+def _beside(path: Path, training: TrainingConfig) -> TrainingConfig:
+    """Return the settings with paths relative to the file they stand in, as its other paths are."""
+    named = {name: getattr(training.ipu, name) for name in ("cache", "executable", "profile")}
+    found: dict[str, Any] = {name: str(path.parent / value) for name, value in named.items() if value is not None}
+    return replace(training, ipu=replace(training.ipu, **found))
 
 
 def _read(path: Path) -> dict[str, Any]:

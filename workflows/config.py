@@ -283,9 +283,10 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> CampaignConfig:
             raise InvalidInput(f"{path}: it is nested too deeply for a campaign.") from error
         first = error.errors(include_url=False)[0]
         steps = [str(step) for step in first["loc"]]
-        for place in places:
-            if place[: len(steps)] == steps[: len(place)]:
-                raise InvalidInput(f"--set {'.'.join(place)}: {_sentence(first)}") from error
+        # Of a rule on a whole block, any of the fields set there may be the wrong one.
+        set_there = [".".join(place) for place in places if place[: len(steps)] == steps[: len(place)]]
+        if set_there:
+            raise InvalidInput(f"--set {', '.join(set_there)}: {_sentence(first)}") from error
         line = f", line {_line_of(tree, first['loc'])}" if tree else ""
         raise InvalidInput(f"{path}{line}: {_sentence(first)}") from error
 

@@ -281,6 +281,10 @@ def test_the_file_holds_everything(host):
     changed = dataclasses.replace(config.training, learning_rate=1e-3, seed=11)
     dataclasses.replace(config, training=changed).save(host / "again.json")
     assert RunConfig.load(host / "again.json").training == changed
+    ipu = dataclasses.replace(changed.ipu, cache="programs", profile=str(host.parent / "elsewhere"))
+    dataclasses.replace(config, training=dataclasses.replace(changed, ipu=ipu)).save(host / "paths.json")
+    found = RunConfig.load(host / "paths.json").training.ipu
+    assert (found.cache, found.profile) == (str(host / "programs"), str(host.parent / "elsewhere"))
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

@@ -70,6 +70,12 @@ def test_bad_overrides_are_refused_by_name(change: str, named: str, tmp_path: Pa
     assert named in str(error.value)
 
 
+def test_a_rule_on_a_block_names_all_that_was_set_there(tmp_path: Path) -> None:
+    changes = ["train.model=network", "train.device=ipu", "train.ipu.replicas=3"]
+    with pytest.raises(InvalidInput, match=r"^--set train.model, train.device, train.ipu.replicas: .*powers"):
+        load_config(write_small_campaign(tmp_path), changes)
+
+
 def test_the_full_campaign_says_what_the_short_one_means(tmp_path: Path) -> None:
     assert run(["init", str(tmp_path / "short")]) == 0
     assert run(["init", str(tmp_path / "full"), "--full", "--schema"]) == 0
