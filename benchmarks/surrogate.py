@@ -142,7 +142,7 @@ def real(data: Path) -> None:
 
     folder = Path(os.environ.get("IONSCREEN_DATA", "../shared/data"))
     surrogate = load_cascade(CHECKPOINT)
-    print("\n| image, conducting | crops x axes | MAPE | median | 90 % interval covers | widened or refused |")
+    print("\n| image, conducting | crops x axes | MAPE | median | 90 % interval covers | flagged |")
     print("|---|---|---|---|---|---|")
     everything = []
     for name, conducting in CROPS:

@@ -29,12 +29,16 @@ SMALLEST_GROUP = 60
 ORDINARY = 0.99
 # From this score on the surrogate refuses: the interval is what physics alone promises.
 REFUSAL = 3.0
+# Half the width of an interval of ln M beyond which a structure had better be solved. Thin structures are hard although
+# their features are nothing unusual, so the distance alone does not announce large errors.
+PRECISE = 0.05
 
 
 class Verdict:
     """What a prediction is worth."""
 
     CALIBRATED = "calibrated"
+    UNCERTAIN = "uncertain"
     WIDENED = "widened"
     REFUSED = "refused"
 
@@ -193,7 +197,11 @@ class CascadeSurrogate:
             low, high = np.maximum(m * np.exp(-half_width), lower), np.minimum(m * np.exp(half_width), upper)
         refused = score >= REFUSAL
         low, high = np.where(refused, lower, low), np.where(refused, upper, high)
-        verdict = np.select([refused, score > 1], [Verdict.REFUSED, Verdict.WIDENED], Verdict.CALIBRATED)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            uncertain = ~(np.log(high / low) <= 2 * PRECISE)
+        verdict = np.select(
+            [refused, score > 1, uncertain], [Verdict.REFUSED, Verdict.WIDENED, Verdict.UNCERTAIN], Verdict.CALIBRATED
+        )
         return CascadePrediction(m, low, high, score, verdict)
 
 

@@ -83,6 +83,15 @@ def test_what_lies_far_from_the_training_is_refused(table, surrogate):
     np.testing.assert_array_equal(found.high, table.upper_n[:5])
 
 
+def test_what_is_ordinary_is_uncertain_exactly_where_its_interval_is_wide(table, surrogate):
+    found = surrogate.from_table(table)
+    ordinary = found.score <= 1
+    half_width = np.log(found.high / found.low)[ordinary] / 2
+    assert (half_width > 0.05).any() and (half_width < 0.05).any()
+    np.testing.assert_array_equal(found.verdict[ordinary] == "uncertain", half_width > 0.05)
+    np.testing.assert_array_equal(found.verdict[ordinary] == "calibrated", half_width <= 0.05)
+
+
 def test_equal_seeds_give_equal_weights_and_others_do_not(table, surrogate):
     again = train_regressor(table.where(slice(0, 120)), CONFIG)
     for name, tensor in surrogate.regressor.state_dict().items():

@@ -176,6 +176,7 @@ def _table(image: str, phases: npt.NDArray[np.uint8], given: dict[int, float]) -
 
 
 NOTES = {
+    "uncertain": "uncertain: the interval is wider than ±5 %, as for most structures that hardly percolate; solve it.",
     "widened": "widened: unlike most structures of the training; the interval is widened accordingly.",
     "refused": "refused: unlike any structure of the training; the interval is what physics alone promises. Solve it.",
     "does not percolate": "does not percolate: no conducting path joins the two faces; σ_eff is exactly 0.",
