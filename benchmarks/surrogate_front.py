@@ -23,10 +23,15 @@ from ionscreen.pipeline.percolation import percolating
 from ionscreen.surrogate.cascade_checkpoint import PRETRAINED, load_cascade
 from ionscreen.surrogate.cascade_settings import RULES, CascadeSettings
 from ionscreen.surrogate.cascade_surrogate import CascadeSurrogate
+from ionscreen.surrogate.checkpoint import load_checkpoint, save_checkpoint
 from ionscreen.surrogate.conductor import conductor_of
+from ionscreen.surrogate.data import LabelledStructures
+from ionscreen.surrogate.encoding import encode
 from ionscreen.surrogate.feature_table import FeatureTable, feature_table
 from ionscreen.surrogate.regression import RegressionConfig, train_regressor
 from ionscreen.surrogate.regressor import RegressorArchitecture
+from ionscreen.surrogate.surrogate import Surrogate
+from ionscreen.surrogate.training import TrainingConfig, train
 from ionscreen.workflows.model_card import SMALLEST_M
 
 RTOL = 1e-4
@@ -144,11 +149,49 @@ def trained(data: Path, structures: int) -> dict[str, CascadeSurrogate]:
     return found
 
 
+def without_contacts(transport: Transport) -> bool:
+    """Return whether the convolutional network can know a transport: its input is a conductivity for each voxel."""
+    return not transport.interface_resistance and not transport.grain_boundary_resistance
+
+
+def convolutional(data: Path, count: int, epochs: int) -> Surrogate:
+    """Return the convolutional network trained on so many structures, one transport and axis of each; made once."""
+    folder = data / "front" / f"convolutional-{count}-{epochs}"
+    if not folder.exists():
+        cases = [case for case in structures(data, "training", count) if without_contacts(case[1])]
+        fields = np.stack([field_of(*case[:3]) for case in cases])
+        ids = tuple(str(number) for number in range(len(cases)))
+        truth, cut = np.array([case[3] for case in cases]), len(cases) * 85 // 100
+        parts = [LabelledStructures(fields[part], truth[part], ids[part]) for part in (slice(cut), slice(cut, None))]
+        began = time.monotonic()
+        surrogate = train(*parts, TrainingConfig(epochs=epochs))
+        print(f"convolutional network: {cut} labels, {time.monotonic() - began:.0f} s", flush=True)
+        save_checkpoint(surrogate, folder)
+    return load_checkpoint(folder)
+
+
+def field_of(structure: Microstructure, transport: Transport, axis: int) -> Any:
+    """Return the convolutional network's input."""
+    table = dict(enumerate(transport.table(structure.phase_names).tolist()))
+    return encode(structure, transport, percolating(structure.phases, table, axis), axis)
+
+
+def convolved(surrogate: Surrogate, structure: Microstructure, transport: Transport, axis: int) -> float:
+    """Return M from voxels: percolation and convolutional network; NaN where there are contacts."""
+    if not without_contacts(transport):
+        return float("nan")
+    return float(surrogate.predict(field_of(structure, transport, axis)[None]).m[0])
+
+
 def surrogates(data: Path, chosen: argparse.Namespace) -> dict[str, Method]:
-    """Return the method of each depth, and of the surrogate that comes with ionscreen."""
+    """Return the method of each depth, of the convolutional network and of the surrogate that comes with ionscreen."""
     known = {"surrogate that comes with ionscreen": load_cascade(chosen.checkpoint)}
     known.update({f"surrogate, {name}": s for name, s in trained(data, chosen.structures).items()})
-    return {name: functools.partial(predicted, surrogate) for name, surrogate in known.items()}
+    methods: dict[str, Method] = {name: functools.partial(predicted, surrogate) for name, surrogate in known.items()}
+    if chosen.network:
+        network = convolutional(data, chosen.network, chosen.epochs)
+        methods["surrogate, convolutional network"] = functools.partial(convolved, network)
+    return methods
 
 
 def timing(data: Path, chosen: argparse.Namespace) -> None:
@@ -220,6 +263,8 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("what", nargs="+", choices=actions)
     parser.add_argument("--structures", type=int, default=1000, help="that each depth is trained on; 0: no depths")
+    parser.add_argument("--network", type=int, default=0, help="structures for the convolutional network; 0: without")
+    parser.add_argument("--epochs", type=int, default=20, help="of the convolutional network")
     parser.add_argument("--cases", type=int, default=60, help="test structures of the front")
     parser.add_argument("--checkpoint", type=Path, default=PRETRAINED)
     parser.add_argument(

@@ -28,6 +28,7 @@ CARD_JSON = "card.json"
 CARD_PAGE = "card.html"
 # Structures that conduct less are not scored: their relative error says nothing a user would act on.
 SMALLEST_M = 1e-3
+VERDICTS = ("calibrated", "uncertain", "widened", "refused")
 # Errors above this are what the verdict ought to have announced.
 BAD_ERROR = 0.1
 
@@ -98,7 +99,7 @@ def evaluate_table(surrogate: CascadeSurrogate, table: FeatureTable, name: str) 
         "all": score(table.m_n, prediction).to_dict(),
         "without_learning": score(table.m_n, Prediction(estimate, estimate, estimate)).to_dict(),
         "by": {kind: {n: s.to_dict() for n, s in scores.items()} for kind, scores in by_group.items()},
-        "verdicts": {str(v): int((found.verdict == v).sum()) for v in ("calibrated", "uncertain", "widened", "refused")},
+        "verdicts": {v: int((found.verdict == v).sum()) for v in VERDICTS},
         "bad_predictions": _bad(table.m_n, found),
         "surrogate": {
             "architecture": surrogate.regressor.architecture.to_dict(),
