@@ -27,6 +27,8 @@ class CompactProblem:
         float32 or float64.
     """
 
+    isolated = False
+
     def __init__(self, mask: npt.NDArray[np.bool_], size: npt.NDArray[np.float64], dtype: Any) -> None:
         self.shape, self.dtype, self.anisotropy = mask.shape, np.dtype(dtype), 1 / size**2
         cells, padded = int(np.count_nonzero(mask)), np.pad(mask, 1)

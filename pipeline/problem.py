@@ -32,6 +32,8 @@ class Problem:
     clusters
         Labels (nx, ny, nz) of clusters that conduct much better than what surrounds them, one array per gap between
         conductivities; see :mod:`~ionscreen.pipeline.clusters`.
+    isolated
+        Whether, for some gap, none of them leads from plate to plate.
     """
 
     operator: tuple[npt.NDArray[Any], ...]
@@ -39,6 +41,7 @@ class Problem:
     periodic: npt.NDArray[np.bool_]
     anisotropy: npt.NDArray[np.float64]
     clusters: tuple[npt.NDArray[Any], ...] = ()
+    isolated: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -163,7 +166,9 @@ def assemble(
     operator = (*faces, anisotropy.astype(dtype), inverse, colours)
     coarsening.invert(operator, plates, inverse)
     kernels.wrap(inverse, around, np.zeros(3))
-    return Problem(operator, plates, around, anisotropy, _clusters(materials, sigma, periodic, contacts))
+    clusters = _clusters(materials, sigma, periodic, contacts)
+    isolated = any(periodic[0] or not _leads_through(labels) for labels in clusters)
+    return Problem(operator, plates, around, anisotropy, clusters, isolated)
 
 
 def _clusters(
@@ -181,6 +186,11 @@ def _clusters(
         apart = materials if contacts.grains is None else _pairs(contacts.grains, materials)
         found.append(joined_clusters(apart, around))
     return tuple(found)
+
+
+def _leads_through(labels: npt.NDArray[Any]) -> bool:
+    """Return whether a cluster touches both ends of axis 0."""
+    return bool(np.intersect1d(labels[0], labels[-1]).max(initial=0) > 0)
 
 
 def _pairs(grains: npt.NDArray[Any], materials: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..conjugate_gradients import SLOWEST
 from . import device, krylov
 from .device import launch, launch_sums
 from .multigrid import Multigrid
 from .problem import Problem
-from .state import BEFORE, ENERGY, EPSILON, ESTIMATE, FIELDS, LIVE, RTOL, STEPS, WIDE, conclude, decide
+from .state import BEFORE, ENERGY, EPSILON, ESTIMATE, FIELDS, LIVE, RTOL, SLACK, STEPS, WIDE, conclude, decide
 
 __all__ = ["Solutions", "Solver"]
 
@@ -121,6 +122,7 @@ class Solver:
         state[:, ESTIMATE.value] = torch.inf
         state[:, RTOL.value], state[:, BEFORE.value] = rtol, 0.0
         state[:, EPSILON.value] = torch.finfo(self._problem.dtype).eps
+        state[:, SLACK.value] = SLOWEST * self._problem.isolated
 
     def _iterate(self) -> None:
         """Enqueue one step; from the second on as one launch of a captured graph."""

@@ -34,6 +34,8 @@ class Problem:
         torch.float32 or torch.float64, of every vector.
     clusters
         For each cluster correction the labels (volumes, nx+2, ny+2, nz+2) and their number.
+    isolated
+        (volumes,): whether, for some correction, none of its clusters leads from plate to plate.
     """
 
     operator: tuple[Any, ...]
@@ -43,6 +45,7 @@ class Problem:
     anisotropy: npt.NDArray[np.float64]
     dtype: Any
     clusters: tuple[tuple[Any, int], ...]
+    isolated: Any
 
     @property
     def materials(self) -> Any:
@@ -111,7 +114,18 @@ def assemble(
         clusters.append(numbered_clusters(materials, periodic, grains))
     labels = tuple((bordered(found, periodic), count) for found, count in clusters)
     operator = (padded, extra, table, int(sigma.size))
-    return Problem(operator, mode.value, plates, periodic, anisotropy, dtype, labels)
+    isolated = torch.zeros(len(padded), dtype=torch.bool, device=padded.device)
+    for found, _ in clusters:
+        isolated |= (found > 0).flatten(1).any(1) & ~_leads_through(found, periodic)
+    return Problem(operator, mode.value, plates, periodic, anisotropy, dtype, labels, isolated)
+
+
+def _leads_through(labels: Any, periodic: tuple[bool, bool, bool]) -> Any:
+    """Return for each volume whether a cluster, numbered through all volumes, touches both ends of axis 0."""
+    import torch
+
+    first, last = labels[:, 0], labels[:, -1]
+    return (torch.isin(last, first) & (last > 0)).flatten(1).any(1) & (not periodic[0])
 
 
 def bordered(image: Any, periodic: tuple[bool, bool, bool]) -> Any:

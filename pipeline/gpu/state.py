@@ -11,7 +11,7 @@ import triton.language as tl
 
 from ..conjugate_gradients import FEWEST, SAFETY, SLOWEST
 
-__all__ = ["ENERGY", "ESTIMATE", "FIELDS", "LIVE", "MOVES", "STEPS", "WIDE", "conclude", "decide"]
+__all__ = ["ENERGY", "ESTIMATE", "FIELDS", "LIVE", "MOVES", "SLACK", "STEPS", "WIDE", "conclude", "decide"]
 
 # Whether the volume still iterates; whether it visits coarse grids twice; whether this step moves it.
 LIVE, WIDE, MOVES = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
@@ -19,8 +19,9 @@ RHO, BEFORE, ALPHA, BETA = tl.constexpr(3), tl.constexpr(4), tl.constexpr(5), tl
 ENERGY, ESTIMATE, STEPS = tl.constexpr(7), tl.constexpr(8), tl.constexpr(9)
 # The last four decrements of the energy, the newest last.
 DECREMENTS = tl.constexpr(10)
-RTOL, EPSILON = tl.constexpr(14), tl.constexpr(15)
-FIELDS = tl.constexpr(16)
+# A decrement counts as at least SLACK times the one before.
+RTOL, EPSILON, SLACK = tl.constexpr(14), tl.constexpr(15), tl.constexpr(16)
+FIELDS = tl.constexpr(17)
 
 BLOCK = tl.constexpr(1024)
 FEWEST_STEPS = tl.constexpr(FEWEST)
@@ -79,7 +80,7 @@ def conclude(state, partial, count):
     energy = tl.load(s + ENERGY) - alpha * rho
     d0, d1 = tl.load(s + DECREMENTS + 1), tl.load(s + DECREMENTS + 2)
     d2, d3 = tl.load(s + DECREMENTS + 3), alpha * rho
-    estimate = tail(d0, d1, d2, d3, steps) / energy
+    estimate = tail(d0, d1, d2, d3, steps, tl.load(s + SLACK)) / energy
     tl.store(s + ALPHA, alpha)
     if moves:
         tl.store(s + STEPS, steps)
@@ -93,8 +94,11 @@ def conclude(state, partial, count):
 
 
 @triton.jit
-def tail(d0, d1, d2, d3, steps):
+def tail(d0, d1, d2, d3, steps, slack):
     """Return an estimate from above of the sum of all decrements to come, as conjugate gradients on the CPU do."""
+    d1 = tl.maximum(d1, slack * d0)
+    d2 = tl.maximum(d2, slack * d1)
+    d3 = tl.maximum(d3, slack * d2)
     rate = tl.maximum(ratio(d3, d2), ratio(d2, d1))
     rate = tl.maximum(rate, tl.where(steps > FEWEST_STEPS, ratio(d1, d0), 0.0))
     rate = tl.maximum(rate, SLOWEST_RATE)

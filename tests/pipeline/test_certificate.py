@@ -7,6 +7,8 @@ that would take seconds, the truth is the solver's own at a tolerance 10,000 tim
 import numpy as np
 import pytest
 
+from ionscreen.pipeline import effective_conductivity
+
 from ..programs import benchmark
 
 certificate = benchmark("certificate")
@@ -50,3 +52,12 @@ def test_isolated_spheres(contrast):
     # Over-correction makes the W-cycle indefinite here: σ_eff once came out 7 to 60,000 times too large, as converged.
     phases = spheres(np.random.default_rng(SEED), 48, 36, 5)
     assert certificate.solved(phases, np.array([contrast, 1.0]), 1e-4, DIRECT_CELLS).ratio <= 1.5
+
+
+@pytest.mark.slow
+def test_one_small_decrement_is_no_convergence():
+    # Of decrements 8e-4, 2e-4, 4e-5, 2e-6 the last promised an error of 2e-5, where 4e-4 was still to come.
+    phases = benchmark("solver_images").isolated_spheres(128, films=False)
+    found, truth = (effective_conductivity(phases, {0: 1e-3, 1: 1.0}, rtol=rtol) for rtol in (1e-4, 1e-7))
+    assert abs(found.sigma / truth.sigma - 1) <= found.error_estimate <= 1e-4
+    assert found.iterations <= 25
