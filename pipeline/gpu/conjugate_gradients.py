@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..conjugate_gradients import SLOWEST
+from ..conjugate_gradients import SLOWEST_ISOLATED
 from . import device, krylov
 from .device import launch, launch_sums
 from .multigrid import Multigrid
@@ -122,7 +122,7 @@ class Solver:
         state[:, ESTIMATE.value] = torch.inf
         state[:, RTOL.value], state[:, BEFORE.value] = rtol, 0.0
         state[:, EPSILON.value] = torch.finfo(self._problem.dtype).eps
-        state[:, SLACK.value] = SLOWEST * self._problem.isolated
+        state[:, SLACK.value] = SLOWEST_ISOLATED * self._problem.isolated
 
     def _iterate(self) -> None:
         """Enqueue one step; from the second on as one launch of a captured graph."""

@@ -101,7 +101,7 @@ def tail(d0, d1, d2, d3, steps, slack):
     d3 = tl.maximum(d3, slack * d2)
     rate = tl.maximum(ratio(d3, d2), ratio(d2, d1))
     rate = tl.maximum(rate, tl.where(steps > FEWEST_STEPS, ratio(d1, d0), 0.0))
-    rate = tl.maximum(rate, SLOWEST_RATE)
+    rate = tl.maximum(rate, tl.maximum(SLOWEST_RATE, slack))
     known = (steps >= FEWEST_STEPS) & (rate < 1)
     return tl.where(known, SAFETY_FACTOR * d3 * rate / tl.where(known, 1 - rate, 1.0), float("inf"))
 
