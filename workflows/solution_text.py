@@ -42,13 +42,14 @@ def _phases(phases: list[dict[str, Any]]) -> Table:
 
 
 def _axes(axes: list[dict[str, Any]]) -> Table:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     # Columns of what was asked for: bound from below, effect of the voxel size.
     bounded = any(a["lower_bound_S_per_m"] is not None for a in axes)
     refined = any(a["discretisation_error"] is not None for a in axes)
     heads = ["axis", "σ_eff [S/m]", "M", "τ", "error, est.", *["proven"] * bounded, *["of voxels"] * refined]
-    table = Table(*heads, "percolates", "time [s]")
+    # A narrow terminal breaks a number over two lines: cut off at the end, it would lose its exponent.
+    table = Table(*(Column(head, overflow="fold") for head in [*heads, "percolates", "time [s]"]))
     for a in axes:
         values = [f"{a['sigma_S_per_m']:.6g}", f"{a['relative']:.6g}"]
         values.append("∞" if a["tortuosity"] is None else f"{a['tortuosity']:.4g}")

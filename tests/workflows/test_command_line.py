@@ -56,6 +56,17 @@ def test_init_writes_a_campaign_that_is_valid_and_is_not_overwritten(tmp_path: P
     assert run(["init", str(tmp_path / "new")]) == 2
 
 
+def test_a_narrow_terminal_cuts_no_exponent_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "a.npy", (np.random.default_rng(0).random((12, 12, 12)) > 0.75).astype(np.uint8))
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["solve", str(tmp_path / "a.npy"), "-c", "0=1e-9", "-c", "1=0.1", "--voxel-size", "0.4um"]) == 0
+    said = capsys.readouterr().out
+    assert "…" not in said
+    assert "-09" in said or "-10" in said
+
+
 def test_solve_prints_the_exact_answer_for_layers(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["solve", str(image), "-c", "0=1", "-c", "1=3", "--rtol", "1e-8", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)

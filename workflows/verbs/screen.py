@@ -186,10 +186,12 @@ NOTES = {
 def _print(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console()
-    shown = Table("image", "axis", "σ_eff [S/m]", "90 % interval", "M", "verdict", "time [s]")
+    heads = ("image", "axis", "σ_eff [S/m]", "90 % interval", "M", "verdict", "time [s]")
+    # As for solve: cut off at the end, a number would lose its exponent.
+    shown = Table(*(Column(head, overflow="fold") for head in heads))
     for row in rows:
         interval = f"{row['low_S_per_m']:.5g} – {row['high_S_per_m']:.5g}"
         numbers = [f"{row['sigma_S_per_m']:.5g}", interval, f"{row['relative']:.5g}", row["verdict"]]
