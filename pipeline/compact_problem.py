@@ -27,7 +27,7 @@ class CompactProblem:
         float32 or float64.
     """
 
-    isolated = False
+    isolated = False  # all cells conduct alike
 
     def __init__(self, mask: npt.NDArray[np.bool_], size: npt.NDArray[np.float64], dtype: Any) -> None:
         self.shape, self.dtype, self.anisotropy = mask.shape, np.dtype(dtype), 1 / size**2

@@ -35,12 +35,13 @@ PRECISE = 0.05
 
 
 class Verdict:
-    """What a prediction is worth."""
+    """What a prediction is worth: its interval is as calibrated, wide, widened, or what physics alone promises."""
 
     CALIBRATED = "calibrated"
     UNCERTAIN = "uncertain"
     WIDENED = "widened"
     REFUSED = "refused"
+    ALL = (CALIBRATED, UNCERTAIN, WIDENED, REFUSED)
 
 
 class CascadePrediction(NamedTuple):

@@ -28,7 +28,6 @@ CARD_JSON = "card.json"
 CARD_PAGE = "card.html"
 # Structures that conduct less are not scored: their relative error says nothing a user would act on.
 SMALLEST_M = 1e-3
-VERDICTS = ("calibrated", "uncertain", "widened", "refused")
 # Errors above this are what the verdict ought to have announced.
 BAD_ERROR = 0.1
 
@@ -74,6 +73,7 @@ def evaluate_surrogate(
 
 def evaluate_table(surrogate: CascadeSurrogate, table: FeatureTable, name: str) -> Evaluation:
     """Return the scores on rows whose features are at hand."""
+    from ..surrogate.cascade_surrogate import Verdict
     from ..surrogate.evaluation import decades, score, score_groups
     from ..surrogate.surrogate import Prediction
 
@@ -99,7 +99,7 @@ def evaluate_table(surrogate: CascadeSurrogate, table: FeatureTable, name: str) 
         "all": score(table.m_n, prediction).to_dict(),
         "without_learning": score(table.m_n, Prediction(estimate, estimate, estimate)).to_dict(),
         "by": {kind: {n: s.to_dict() for n, s in scores.items()} for kind, scores in by_group.items()},
-        "verdicts": {v: int((found.verdict == v).sum()) for v in VERDICTS},
+        "verdicts": {v: int((found.verdict == v).sum()) for v in Verdict.ALL},
         "bad_predictions": _bad(table.m_n, found),
         "surrogate": {
             "architecture": surrogate.regressor.architecture.to_dict(),
