@@ -1,6 +1,7 @@
 """Time the solver on a GPU: against TauFactor on the same one, image by image, and batches of 64³; Markdown tables.
 
 Run: python benchmarks/solver_gpu.py [--edges 256 512] [--batch 512] [--repeat 3]   (TauFactor: pip install taufactor)
+With --images FOLDER the images are kept there, and PoreSpy is needed only where they are made (--only-images).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +30,32 @@ def blobs(edge: int, seed: int = SEED) -> Phases:
     from porespy.generators import blobs
 
     return np.asarray(blobs([edge] * 3, porosity=0.5, blobiness=1.5 * edge / 128, seed=seed), np.uint8)
+
+
+def kept(file: Path | None, made: Callable[[], Phases]) -> Phases:
+    """Return the images that a file keeps, a bit a voxel, or make them, and the file if one is named."""
+    if file is None:
+        return made()
+    if not file.exists():
+        images = made()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(file, shape=images.shape, bits=np.packbits(images))
+    with np.load(file) as stored:
+        shape = tuple(stored["shape"])
+        return np.unpackbits(stored["bits"], count=int(np.prod(shape))).reshape(shape)
+
+
+def image(edge: int, folder: Path | None) -> Phases:
+    """Return blobs of (edge, edge, edge)."""
+    return kept(folder and folder / f"blobs-{edge}.npz", lambda: blobs(edge))
+
+
+def volumes(count: int, folder: Path | None) -> Phases:
+    """Return blobs of (count, 64, 64, 64), each another."""
+    return kept(
+        folder and folder / f"volumes-{count}.npz",
+        lambda: np.stack([blobs(64, SEED + number) for number in range(count)]),
+    )
 
 
 def by_ionscreen(phases: Phases) -> float:
@@ -69,7 +97,14 @@ def main() -> None:
     parser.add_argument("--edges", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--batch", type=int, default=512, help="volumes of 64³ solved in one call")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each, alternating; the median counts")
+    parser.add_argument("--images", type=Path, help="folder that keeps the images")
+    parser.add_argument("--only-images", action="store_true", help="make the images and end")
     options = parser.parse_args()
+    if options.only_images:
+        for edge in options.edges:
+            image(edge, options.images)
+        volumes(options.batch, options.images)
+        return
     from ionscreen.pipeline.gpu.device import find_device, interpreted
 
     try:
@@ -85,8 +120,8 @@ def main() -> None:
     print("| blobs | tool | σ_eff/σ | difference | seconds, median (lowest to highest) | times ionscreen's |")
     print("|---|---|---|---|---|---|")
     for edge in options.edges:
-        compare(blobs(edge), solvers, options.repeat)
-    batches(options.batch, options.repeat)
+        compare(image(edge, options.images), solvers, options.repeat)
+    batches(volumes(options.batch, options.images), options.repeat)
 
 
 def compare(phases: Phases, solvers: dict[str, Callable[[Phases], float]], repeat: int) -> None:
@@ -105,18 +140,16 @@ def compare(phases: Phases, solvers: dict[str, Callable[[Phases], float]], repea
         print(f"| {what} | {spread} | {median / our_time:.1f} |", flush=True)
 
 
-def batches(count: int, repeat: int) -> None:
-    """Print how many volumes of 64³ are solved in a second, from and to the host's memory."""
-    volumes = np.stack([blobs(64, SEED + number) for number in range(count)])
+def batches(images: Phases, repeat: int) -> None:
+    """Print how many volumes are solved in a second, from and to the host's memory."""
     seconds = []
     for _ in range(repeat + 1):
         began = time.perf_counter()
-        effective_conductivity_batch(volumes, {0: 0.0, 1: 1.0}, device="cuda")
+        effective_conductivity_batch(images, {0: 0.0, 1: 1.0}, device="cuda")
         seconds.append(time.perf_counter() - began)
-    rates = [count / each for each in seconds[1:]]
-    print(
-        f"\n{count} volumes of 64³ in one call: {statistics.median(rates):.0f} solutions a second, median of {repeat}"
-    )
+    rates = [len(images) / each for each in seconds[1:]]
+    rate = statistics.median(rates)
+    print(f"\n{len(images)} volumes of 64³ in one call: {rate:.0f} solutions a second, median of {repeat}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from .kernels import face, threaded
 __all__ = [
     "add_grain_boundaries",
     "count",
+    "count_each",
     "count_within",
     "face_currents",
     "fill_faces",
@@ -38,6 +39,18 @@ def count(numbers, size):  # type: ignore[no-untyped-def]
             for k in range(numbers.shape[2]):
                 counts[i, min(np.int64(numbers[i, j, k]), size)] += 1
     return counts.sum(axis=0)
+
+
+@threaded
+def count_each(numbers, size):  # type: ignore[no-untyped-def]
+    """Return what :func:`count` does of each of the volumes (v, nx, ny, nz), (v, size + 1)."""
+    counts = np.zeros((numbers.shape[0], size + 1), np.int64)
+    for v in numba.prange(numbers.shape[0]):
+        for i in range(numbers.shape[1]):
+            for j in range(numbers.shape[2]):
+                for k in range(numbers.shape[3]):
+                    counts[v, min(np.int64(numbers[v, i, j, k]), size)] += 1
+    return counts
 
 
 @threaded

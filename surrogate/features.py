@@ -19,8 +19,9 @@ from .galerkin import Faces
 
 __all__ = ["Features", "features_by_tensors", "features_of", "tensors_of"]
 
-# Structures whose cascades run together: bounds the memory of the device.
-TOGETHER = 32
+# Structures of 64³ voxels whose cascades run together: bounds the memory. A GPU needs many to be busy.
+TOGETHER = {"cpu": 32, "cuda": 256}
+VOXELS = 64**3
 
 
 class Features(NamedTuple):
@@ -47,7 +48,7 @@ def features_of(conductor: Conductor, settings: CascadeSettings) -> Features:
 
 
 def features_by_tensors(
-    conductors: Sequence[Conductor], settings: CascadeSettings, device: str = "cpu", together: int = TOGETHER
+    conductors: Sequence[Conductor], settings: CascadeSettings, device: str = "cpu", together: int | None = None
 ) -> list[Features]:
     """Return the features of many conductors, those of one shape in batches, as the network computes them on a device.
 
@@ -60,7 +61,7 @@ def features_by_tensors(
     device
         ``"cpu"`` or ``"cuda"``, where the next batch is sent while the last one is computed.
     together
-        At most so many in a batch.
+        At most so many in a batch; None for as many as have the voxels of 32 structures of 64³, on a GPU of 256.
 
     Raises
     ------
@@ -77,9 +78,10 @@ def features_by_tensors(
     found: dict[int, Features] = {}
     waiting = []
     with torch.no_grad():
-        for places in by_shape.values():
-            for start in range(0, len(places), together):
-                batch = places[start : start + together]
+        for shape, places in by_shape.items():
+            size = together or max(1, TOGETHER[device] * VOXELS // int(np.prod(shape)))
+            for start in range(0, len(places), size):
+                batch = places[start : start + size]
                 field_bxyz, resistance = tensors_of([conductors[place] for place in batch], device)
                 # Nothing is read back before all batches are on their way.
                 waiting.append((batch, cascade_features(field_bxyz, settings, resistance)))

@@ -108,17 +108,18 @@ def uploaded(tasks: Sequence[Any], classes: Classes, order: tuple[int, ...], dev
     """Return the class of each voxel, (volumes, nx, ny, nz) uint8, axes in `order`."""
     import torch
 
-    images = []
-    for task in tasks:
-        if task.phases.dtype == np.uint8:
-            numbers = np.zeros(256, dtype=np.uint8)
-            numbers[: classes.number.size] = classes.number[:256]
-            phases = torch.from_numpy(np.ascontiguousarray(task.phases)).to(device)
-            image = look_up(torch.as_tensor(numbers, device=device), phases[None])[0]
-        else:
-            image = torch.from_numpy(assembly.look_up(classes.number, task.phases)).to(device)
-        images.append(image.permute(order))
-    return torch.stack(images)
+    shape = (len(tasks), *tasks[0].phases.shape)
+    image = torch.empty(shape, dtype=torch.uint8, device=device)
+    if all(task.phases.dtype == np.uint8 for task in tasks):
+        numbers = np.zeros(256, dtype=np.uint8)
+        numbers[: classes.number.size] = classes.number[:256]
+        for n, task in enumerate(tasks):
+            image[n] = torch.from_numpy(np.ascontiguousarray(task.phases))
+        image = look_up(torch.as_tensor(numbers, device=device), image)
+    else:
+        for n, task in enumerate(tasks):
+            image[n] = torch.from_numpy(assembly.look_up(classes.number, task.phases))
+    return image.permute(0, *(1 + axis for axis in order)).contiguous()
 
 
 def discretised(
@@ -159,7 +160,9 @@ def grains_of(tasks: Sequence[Any], order: tuple[int, ...], device: Any) -> Any:
 
 def counts(image: Any) -> npt.NDArray[np.int64]:
     """Return how many voxels of each volume are not 0."""
-    return np.array([int((volume > 0).sum()) for volume in image])
+    import torch
+
+    return np.asarray(torch.count_nonzero(image.flatten(1), dim=1).cpu().numpy())
 
 
 def between_plates(tasks: Sequence[Any], classes: Classes, axis: int, device: Any) -> list[ConductivityResult]:

@@ -14,8 +14,8 @@ from .state import flatten, unflatten
 
 __all__ = ["TorchDevice"]
 
-# Structures predicted together: bounds the memory.
-PREDICTED_TOGETHER = 16
+# Structures predicted together: bounds the memory. A GPU needs many to be busy.
+PREDICTED_TOGETHER = {"cpu": 16, "cuda": 128}
 
 
 class TorchDevice(Device):
@@ -71,7 +71,7 @@ class TorchDevice(Device):
         self._module.eval()
         parts: list[Tensors] = []
         with torch.inference_mode(), self._casting():
-            for part in _split(inputs, PREDICTED_TOGETHER):
+            for part in _split(inputs, PREDICTED_TOGETHER[self._place.type]):
                 outputs = self._module(*self._moved(part))
                 outputs = outputs if isinstance(outputs, tuple) else (outputs,)
                 parts.append(tuple(output.cpu() for output in outputs))

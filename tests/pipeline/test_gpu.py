@@ -1,4 +1,4 @@
-"""The solver's GPU kernels without a GPU: run by numpy for the laws, by Triton's interpreter, and compiled."""
+"""The solver's GPU kernels: laws, on a GPU if there is one, else run by numpy; Triton's interpreter; compiled."""
 
 import os
 import subprocess
@@ -14,6 +14,7 @@ from ionscreen.datasets import InvalidInput
 from ionscreen.pipeline import Outcome, effective_conductivity, effective_conductivity_batch
 
 pytest.importorskip("triton", reason="Triton has wheels for Linux only")
+import torch
 
 from ionscreen.pipeline.gpu import device
 
@@ -22,12 +23,16 @@ from .test_conductivity import CASES, MIXED, PERIODIC, PLATES, blobs, direct, no
 
 SEED = 730446  # drawn once
 CONTACTS = {"interface_resistance": {(1, 2): 1e-6}, "grain_boundary_resistance": {1: 3e-7}, "voxel_size": 1e-6}
+without_a_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="emulates a GPU, and there is one")
 pytestmark = pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="sets it itself")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _emulated():
-    """Let numpy stand in for the GPU."""
+    """Let numpy stand in for the GPU that is not there."""
+    if torch.cuda.is_available():
+        yield
+        return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(device, "interpreted", lambda: True)
         patch.setattr(device, "start", triton_emulator.run)
@@ -122,6 +127,7 @@ def test_a_batch_gives_what_each_gives_alone(boundary, monkeypatch):
     np.testing.assert_allclose(effective_conductivity_batch(images, **given).sigma, together.sigma, rtol=1e-9)
 
 
+@without_a_gpu
 def test_many_blocks_work_on_one_volume(monkeypatch):
     """Blocks of 32 cells, as on a GPU many share a volume."""
     monkeypatch.setattr(device, "INTERPRETED_BLOCK", 32)
@@ -166,6 +172,7 @@ print(result.sigma.hex(), result.error_estimate.hex(), result.iterations)
 """
 
 
+@without_a_gpu
 @pytest.mark.slow
 def test_triton_s_interpreter_gives_the_same_bits(capsys):
     code = INTERPRETED.format(seed=SEED)
@@ -182,10 +189,10 @@ def test_triton_s_interpreter_gives_the_same_bits(capsys):
     assert capsys.readouterr().out == interpreted.stdout
 
 
+@without_a_gpu
 @pytest.mark.slow
 def test_every_kernel_compiles_for_a_gpu(monkeypatch, tmp_path):
     """Types that only the compiler checks; ptxas comes with Triton and needs no GPU."""
-    import torch
     from triton.backends.compiler import GPUTarget
     from triton.runtime import driver
 
