@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ionscreen.datasets import Dataset, Microstructure, Transport
+from ionscreen.datasets import Dataset, InvalidInput, Microstructure, Transport
 from ionscreen.pipeline import closed_formulas, conductivity, effective_conductivity
 from ionscreen.pipeline.descriptors import describe
 from ionscreen.pipeline.percolation import percolating
@@ -44,9 +44,9 @@ VARIANTS = {
     "1 rule": CascadeSettings((10, 14, 18, 20), 0, ONE),
     "3 rules": CascadeSettings((10, 14, 18, 20), 0, RULES),
     "1 rule, 1 voxel iteration": CascadeSettings((10, 14, 18, 20), 1, ONE),
-    "1 rule, 3 voxel iterations": CascadeSettings((10, 14, 18, 20), 3, ONE),
-    "3 rules, 3 voxel iterations": CascadeSettings(),
-    "3 rules, 8 voxel iterations": CascadeSettings(fine=8),
+    "1 rule, 3 voxel iterations": CascadeSettings(),
+    "1 rule, 8 voxel iterations": CascadeSettings(fine=8),
+    "3 rules, 3 voxel iterations": CascadeSettings(rules=RULES),
 }
 Method = Callable[[Microstructure, Transport, int], float]
 Case = tuple[Microstructure, Transport, int, float]
@@ -70,10 +70,13 @@ def structures(data: Path, stream: str, count: int) -> Iterator[Case]:
 
 
 def predicted(surrogate: CascadeSurrogate, structure: Microstructure, transport: Transport, axis: int) -> float:
-    """Return M from voxels: percolation, features and regressor."""
+    """Return M from voxels: percolation, features and regressor; NaN where the surrogate refuses the contrast."""
     table = dict(enumerate(transport.table(structure.phase_names).tolist()))
     conductor = conductor_of(structure, transport, percolating(structure.phases, table, axis), axis)
-    return float(surrogate.predict([conductor]).m[0]) * conductor.scale
+    try:
+        return float(surrogate.predict([conductor]).m[0]) * conductor.scale
+    except InvalidInput:
+        return float("nan")
 
 
 def solved(structure: Microstructure, transport: Transport, axis: int, iterations: int | None = None) -> float:

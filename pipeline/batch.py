@@ -104,14 +104,14 @@ def _on_gpu(
 ) -> list[ConductivityResult]:
     from .gpu import solve_on_gpu
 
-    calls = [_call(image, conductivity, given) for image, given in zip(images, settings, strict=True)]
-    tasks = _checked_at_once(images, calls[0]) if settings[0].get("grains") is None else None
+    call = _call(images[0], conductivity, settings[0])
+    tasks = _checked_at_once(images, call) if call["grains"] is None else None
     if tasks is None:
         tasks = []
-        for number, call in enumerate(calls):
+        for number, (image, given) in enumerate(zip(images, settings, strict=True)):
             with _naming(number):
-                tasks.append(checked_task(**call))
-    axis = calls[0]["axis"]
+                tasks.append(checked_task(**_call(image, conductivity, given)))
+    axis = call["axis"]
     found = solve_on_gpu(tasks, range(3) if axis == "all" else [int(axis)])
     results = [stacked(by_axis) if axis == "all" else by_axis[0] for by_axis in found]
     if progress is not None:

@@ -12,7 +12,7 @@ from ionscreen.surrogate.features import features_by_tensors, features_of
 
 from .structures import exact, random_fields
 
-SETTINGS = CascadeSettings(coarse=(6, 8), fine=2)
+SETTINGS = CascadeSettings(coarse=(6, 8), fine=2, rules=RULES)
 
 
 def conductor(field):
@@ -33,8 +33,8 @@ def mixed(shape, seed):
 @pytest.mark.parametrize(
     "settings",
     [
-        CascadeSettings((4, 5), 0),
-        CascadeSettings((4, 5), 2),
+        CascadeSettings((4, 5), 0, RULES),
+        CascadeSettings((4, 5), 2, RULES),
         CascadeSettings((4,), 1, RULES[1:2]),
         CascadeSettings((), 0),
     ],
