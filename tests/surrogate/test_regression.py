@@ -8,7 +8,7 @@ import torch
 
 from ionscreen.datasets import CheckpointError, InvalidInput
 from ionscreen.surrogate.cascade_checkpoint import load_cascade, save_cascade
-from ionscreen.surrogate.cascade_settings import CascadeSettings
+from ionscreen.surrogate.cascade_settings import RULES, CascadeSettings
 from ionscreen.surrogate.cascade_surrogate import Intervals, calibrate_intervals
 from ionscreen.surrogate.checkpoint import save_checkpoint
 from ionscreen.surrogate.feature_table import FeatureTable
@@ -18,7 +18,7 @@ from ionscreen.surrogate.regressor import RegressorArchitecture
 
 from .test_cascade import conductor
 
-CASCADE = CascadeSettings(coarse=(4, 6), fine=1)
+CASCADE = CascadeSettings(coarse=(4, 6), fine=1, rules=RULES)
 CONFIG = RegressionConfig(
     epochs=30,
     batch_size=16,
