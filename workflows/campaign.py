@@ -205,11 +205,11 @@ class Campaign:
         """Predict every candidate and rank them."""
         descriptor = self._descriptor()
         key = self._screening_key(descriptor)
+        predictor = predictor_of(self.directory.surrogate, self.config.train.model, descriptor)
         screening = Screening(candidates=self.candidates, properties=self.properties, descriptor=descriptor, key=key)
         total, folder = len(self.candidates), self.directory.screening
         with self.timed("screen", total), self.progress.bar("Screening candidates", total) as bar:
             describe_candidates(self.engine, screening, folder, self.directory.marks, bar, self.monitor)
-            predictor = predictor_of(self.directory.surrogate, self.config.train.model)
             predictions = Predictions(
                 folder=folder,
                 key=key,
@@ -283,9 +283,7 @@ class Campaign:
         if self.config.train.model == "network":
             digest = hashlib.blake2b((self.directory.surrogate / "model.json").read_bytes(), digest_size=16)
             return NetworkDescriptor(self.directory.surrogate, digest.hexdigest())
-        from ..surrogate.cascade_settings import CascadeSettings
-
-        return CascadeDescriptor(CascadeSettings())
+        return CascadeDescriptor(self.config.train.regressor(0).architecture.cascade)
 
     def _screening_key(self, descriptor: Descriptor) -> str:
         """Return a digest of what descriptions depend on; of the surrogate itself only what the descriptor names."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..datasets import Microstructure, Transport
+from ..datasets import CampaignError, Microstructure, Transport
 
 if TYPE_CHECKING:
     from ..surrogate import Surrogate
@@ -143,13 +143,35 @@ class NetworkPredictor:
         return Predicted(m, low, high, unknown, np.zeros_like(m), np.full_like(m, np.inf))
 
 
-def predictor_of(checkpoint: Path, model: str) -> Predictor:
-    """Return the predictor of a campaign's surrogate: ``"regressor"`` or ``"network"``."""
+def predictor_of(checkpoint: Path, model: str, descriptor: Descriptor | None = None) -> Predictor:
+    """Return the predictor of a campaign's surrogate.
+
+    Parameters
+    ----------
+    checkpoint
+        Its folder.
+    model
+        ``"regressor"`` or ``"network"``.
+    descriptor
+        What is to be predicted from; None for descriptions that were stored beside the surrogate.
+
+    Raises
+    ------
+    CampaignError
+        If a regressor has learned from other features than the descriptor computes.
+    """
     if model == "network":
         return NetworkPredictor()
     from ..surrogate.cascade_checkpoint import load_cascade
 
-    return CascadePredictor(load_cascade(checkpoint))
+    surrogate = load_cascade(checkpoint)
+    computed = descriptor.settings if isinstance(descriptor, CascadeDescriptor) else None
+    if computed not in (None, surrogate.regressor.architecture.cascade):
+        raise CampaignError(
+            f"{checkpoint}: this surrogate has learned from other features than this release computes; train it anew: "
+            f"ionscreen train {checkpoint.parent}."
+        )
+    return CascadePredictor(surrogate)
 
 
 @functools.lru_cache(maxsize=1)

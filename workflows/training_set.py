@@ -167,10 +167,10 @@ def _usable(dataset: Dataset, config: CampaignConfig) -> list[str]:
 
 
 def _key(ids: Sequence[str], config: CampaignConfig, proposed: Sequence[int]) -> str:
-    """Return a digest of what the surrogate depends on."""
-    train = config.train.model_dump(mode="json")
+    """Return a digest of what the surrogate depends on: its whole settings, as another release has other defaults."""
+    settings = network_settings(config) if config.train.model == "network" else config.train.regressor(config.seed or 0)
     names = [wanted.name for wanted in properties_of(config)]
-    parts = [sorted(ids), names, config.label.axes, config.seed, train, proposed]
+    parts = [sorted(ids), names, config.label.axes, config.seed, settings.to_dict(), proposed]
     text = json.dumps(parts, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

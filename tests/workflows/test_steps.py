@@ -3,12 +3,16 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ionscreen.surrogate.cascade_settings import CascadeSettings
+from ionscreen.surrogate.regression import RegressionConfig
 from ionscreen.workflows.application import run
+from ionscreen.workflows.config import TrainConfig
 from ionscreen.workflows.results import CampaignResults
 from ionscreen.workflows.run_directory import RunDirectory
 
@@ -57,6 +61,26 @@ def test_screening_alone_predicts_what_is_missing(copy: RunDirectory, capsys: py
     assert {p: b for p, b in after.items() if p.parent != copy.screening} == {
         p: b for p, b in before.items() if p.parent != copy.screening
     }
+
+
+def test_a_surrogate_of_another_version_s_default_is_trained_anew(
+    copy: RunDirectory, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = json.loads((copy.surrogate / "model.json").read_bytes())
+    regressor = TrainConfig.regressor
+
+    def of_another_version(self: TrainConfig, seed: int) -> RegressionConfig:
+        settings = regressor(self, seed)
+        architecture = replace(settings.architecture, cascade=CascadeSettings((4, 6), 1), components=8)
+        return replace(settings, architecture=architecture, epochs=5)
+
+    monkeypatch.setattr(TrainConfig, "regressor", of_another_version)
+    assert run(["screen", str(copy.path)]) == 1
+    assert f"train it anew: ionscreen train {copy.path}" in "".join(capfd.readouterr().err.split("\n"))
+    assert run(["train", str(copy.path)]) == 0
+    assert run(["screen", str(copy.path)]) == 0
+    after = json.loads((copy.surrogate / "model.json").read_bytes())
+    assert after["architecture"]["cascade"]["coarse"] == [4, 6] != before["architecture"]["cascade"]["coarse"]
 
 
 def test_the_report_of_an_older_version_screens_nothing_again(
