@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from .kernels import face, threaded
 
@@ -30,20 +33,14 @@ def look_up(table, numbers):  # type: ignore[no-untyped-def]
     return found
 
 
-@threaded
-def count(numbers, size):  # type: ignore[no-untyped-def]
-    """Return how often each number below `size` occurs, and last how many are not below it, (size + 1,)."""
-    counts = np.zeros((numbers.shape[0], size + 1), np.int64)
-    for i in numba.prange(numbers.shape[0]):
-        for j in range(numbers.shape[1]):
-            for k in range(numbers.shape[2]):
-                counts[i, min(np.int64(numbers[i, j, k]), size)] += 1
-    return counts.sum(axis=0)
+def count(numbers: npt.NDArray[Any], size: int) -> npt.NDArray[np.int64]:
+    """Return how often each number below `size` occurs in (nx, ny, nz), and last how many are not below it."""
+    return np.asarray(count_each(numbers[:, None], size).sum(axis=0))
 
 
 @threaded
 def count_each(numbers, size):  # type: ignore[no-untyped-def]
-    """Return what :func:`count` does of each of the volumes (v, nx, ny, nz), (v, size + 1)."""
+    """Return what :func:`count` does, of each of the volumes (v, nx, ny, nz): (v, size + 1)."""
     counts = np.zeros((numbers.shape[0], size + 1), np.int64)
     for v in numba.prange(numbers.shape[0]):
         for i in range(numbers.shape[1]):
