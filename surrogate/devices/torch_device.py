@@ -8,14 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from ...datasets import DeviceError
 from .batching import Batching
 from .device import Device, OptimizerSettings, State, Tensors
 from .state import flatten, unflatten
 
 __all__ = ["TorchDevice"]
 
-# Structures predicted together: bounds the memory. A GPU needs many to be busy.
+# Structures of 64³ voxels predicted together: bounds the memory. A GPU needs many to be busy.
 PREDICTED_TOGETHER = {"cpu": 16, "cuda": 128}
+VOXELS = 64**3
 
 
 class TorchDevice(Device):
@@ -58,8 +60,7 @@ class TorchDevice(Device):
 
     def step(self, inputs: Sequence[Tensor], learning_rate: float) -> float:
         """Update the weights once for each `batch_size` structures, from accumulated micro-batches."""
-        assert self._optimizer is not None
-        for group in self._optimizer.param_groups:
+        for group in self._compiled_optimizer().param_groups:
             group["lr"] = learning_rate
         updates = list(_split(inputs, self.batching.batch_size))
         losses = [self._update(update) * len(update[0]) for update in updates]
@@ -67,20 +68,21 @@ class TorchDevice(Device):
 
     def predict(self, inputs: Sequence[Tensor]) -> Tensors:
         """Return the outputs, a few structures at a time."""
-        assert self._module is not None
-        self._module.eval()
+        module = self._compiled_module().eval()
+        together = PREDICTED_TOGETHER[self._place.type]
+        # Larger structures than 64³ take as much memory.
+        size = max(1, min(together, together * VOXELS // max(inputs[0][:1].numel(), 1)))
         parts: list[Tensors] = []
         with torch.inference_mode(), self._casting():
-            for part in _split(inputs, PREDICTED_TOGETHER[self._place.type]):
-                outputs = self._module(*self._moved(part))
+            for part in _split(inputs, size):
+                outputs = module(*self._moved(part))
                 outputs = outputs if isinstance(outputs, tuple) else (outputs,)
                 parts.append(tuple(output.cpu() for output in outputs))
         return tuple(torch.cat(tensors) for tensors in zip(*parts))
 
     def optimizer_state(self) -> State:
         """Return AdamW's moments by parameter number and name."""
-        assert self._optimizer is not None
-        return flatten(self._optimizer.state_dict()["state"])
+        return flatten(self._compiled_optimizer().state_dict()["state"])
 
     def close(self) -> None:
         """Bring the module back to the host."""
@@ -89,21 +91,29 @@ class TorchDevice(Device):
         self._module = self._optimizer = None
 
     def _update(self, inputs: Tensors) -> float:
-        assert self._module is not None
-        assert self._optimizer is not None
-        self._module.train()
-        self._optimizer.zero_grad()
+        module, optimizer = self._compiled_module().train(), self._compiled_optimizer()
+        optimizer.zero_grad()
         loss_sum = 0.0
         for part in _split(inputs, self.batching.micro_batch):
             with self._casting():
-                loss = self._module(*self._moved(part))[-1]
+                loss = module(*self._moved(part))[-1]
             # Of the last, smaller batch the micro-batches differ in size: each counts by its structures.
             share = loss * (len(part[0]) / len(inputs[0]))
             share.backward()
             loss_sum += share.item()
-        clip_grad_norm_(self._module.parameters(), self._largest_gradient)
-        self._optimizer.step()
+        clip_grad_norm_(module.parameters(), self._largest_gradient)
+        optimizer.step()
         return loss_sum
+
+    def _compiled_module(self) -> nn.Module:
+        if self._module is None:
+            raise DeviceError(f"Nothing is compiled for the device {self.name}; call compile first.")
+        return self._module
+
+    def _compiled_optimizer(self) -> torch.optim.Optimizer:
+        if self._optimizer is None:
+            raise DeviceError(f"The device {self.name} was not compiled for training; give compile an optimizer.")
+        return self._optimizer
 
     def _moved(self, inputs: Tensors) -> Tensors:
         return tuple(tensor.to(self._place, non_blocking=True) for tensor in inputs)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from ionscreen.datasets import CheckpointError, InvalidInput
+from ionscreen.datasets import CheckpointError, DeviceError, InvalidInput
 from ionscreen.surrogate import LabelledStructures, TrainingConfig, train
+from ionscreen.surrogate.devices import Batching, open_device
 from ionscreen.surrogate.progress import STATE_FILE
 
 from .structures import part
@@ -158,3 +159,13 @@ def test_leaking_or_empty_splits_are_refused(labelled, small_config):
 def test_wrong_data_are_refused_in_one_sentence(x, y, ids, sentence):
     with pytest.raises(InvalidInput, match=sentence):
         LabelledStructures(x, np.array(y, float), tuple(ids))
+
+
+def test_a_device_on_which_nothing_is_compiled_says_so():
+    device = open_device("cpu", Batching(1))
+    x_nxyz = torch.zeros(1, 8, 8, 8)
+    with pytest.raises(DeviceError, match="call compile first"):
+        device.predict((x_nxyz,))
+    device.compile(torch.nn.Identity())
+    with pytest.raises(DeviceError, match="give compile an optimizer"):
+        device.step((x_nxyz,), 0.1)
