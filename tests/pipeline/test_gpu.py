@@ -127,6 +127,15 @@ def test_a_batch_gives_what_each_gives_alone(boundary, monkeypatch):
     np.testing.assert_allclose(effective_conductivity_batch(images, **given).sigma, together.sigma, rtol=1e-9)
 
 
+def test_a_volume_without_the_best_phase_is_relative_to_its_own():
+    images = np.stack([noise((5, 5, 5), 3, SEED), noise((5, 5, 5), 2, SEED) * 2]).astype(np.uint8)
+    given = {"conductivity": {0: 0.0, 1: 1.0, 2: 0.1}, "device": "cuda"}
+    together = effective_conductivity_batch(images, **given)
+    for image, relative in zip(images, together.relative, strict=True):
+        # Scaled by another conductivity, single precision rounds otherwise.
+        assert relative == pytest.approx(effective_conductivity(image, **given).relative, rel=1e-6)
+
+
 @without_a_gpu
 def test_many_blocks_work_on_one_volume(monkeypatch):
     """Blocks of 32 cells, as on a GPU many share a volume."""
