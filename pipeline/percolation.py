@@ -39,13 +39,15 @@ def percolating_mask(conducts: npt.NDArray[np.bool_], axis: int, periodic_sides:
 
     With `periodic_sides`, paths may leave through one of the other four faces and return through the opposite one.
     """
+    from .spanning import spanning_mask
+
     if conducts.all():
         return conducts
+    if not periodic_sides:
+        return spanning_mask(conducts, axis)
     clusters, count = _clusters(conducts)
-    roots = np.arange(count + 1)
-    if periodic_sides:
-        around = [other for other in range(3) if other != axis]
-        roots = _joined(clusters, count, around)[0]
+    around = [other for other in range(3) if other != axis]
+    roots = _joined(clusters, count, around)[0]
     first, last = (np.unique(roots[clusters.take(place, axis=axis)]) for place in (0, -1))
     spanning = np.intersect1d(first, last)
     return _look_up(np.isin(roots, spanning[spanning > 0]), clusters)

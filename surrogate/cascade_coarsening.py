@@ -7,29 +7,40 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cascade_workspace import GX, GY, GZ, HALF, ONE, RX, RY, RZ, TWO, ZERO, serial
+from .cascade_workspace import GX, GY, GZ, HALF, HALVES, ONE, RX, RY, RZ, TWO, ZERO, serial
 
-__all__ = ["coarsen", "invert", "refine", "write_resistances"]
+__all__ = ["coarsen", "invert", "refine", "write_half_resistances", "write_resistances"]
 
 
 @serial
-def _fill(m, table, plates, rx, ry, rz):  # type: ignore[no-untyped-def]
-    """Write the resistance of every face; `m` (nx+2, ny+2, nz+2) is 0, an insulator, on its border."""
+def write_half_resistances(m, half, space, counts):  # type: ignore[no-untyped-def]
+    """Write the resistance from each voxel's centre to its faces, infinite on the border; count the materials."""
+    h = space[HALVES]
+    h[:] = np.inf
+    for i in range(1, m.shape[0] - 1):
+        for j in range(1, m.shape[1] - 1):
+            # A comparison with each material in vectors takes less time than looking each voxel up.
+            for material in range(1, half.size):
+                found, resistance = 0, half[material]
+                for k in range(1, m.shape[2] - 1):
+                    here = m[i, j, k] == material
+                    h[i, j, k] = resistance if here else h[i, j, k]
+                    found += here
+                counts[material] += found
+
+
+@serial
+def _add_contacts(m, contacts, rx, ry, rz):  # type: ignore[no-untyped-def]
+    """Add the resistance between two materials."""
     nx, ny, nz = m.shape[0] - 2, m.shape[1] - 2, m.shape[2] - 2
-    for i in range(nx + 1):
+    for i in range(1, nx + 1):
         for j in range(1, ny + 1):
             for k in range(1, nz + 1):
-                if i == 0:
-                    rx[i, j, k] = plates[m[1, j, k]]
-                elif i == nx:
-                    rx[i, j, k] = plates[m[nx, j, k]]
-                else:
-                    rx[i, j, k] = table[m[i, j, k], m[i + 1, j, k]]
-        if i > 0:
-            for j in range(1, ny + 1):
-                for k in range(1, nz + 1):
-                    ry[i, j, k] = table[m[i, j, k], m[i, j + 1, k]]
-                    rz[i, j, k] = table[m[i, j, k], m[i, j, k + 1]]
+                material = m[i, j, k]
+                if i < nx:
+                    rx[i, j, k] += contacts[material, m[i + 1, j, k]]
+                ry[i, j, k] += contacts[material, m[i, j + 1, k]]
+                rz[i, j, k] += contacts[material, m[i, j, k + 1]]
 
 
 @serial
@@ -49,52 +60,106 @@ def _add_boundaries(m, grains, own, rx, ry, rz):  # type: ignore[no-untyped-def]
 
 
 @serial
-def write_resistances(m, table, plates, grains, own, space):  # type: ignore[no-untyped-def]
+def write_resistances(m, contacts, grains, own, space):  # type: ignore[no-untyped-def]
     """Write the resistances of the faces between voxels, infinite where no current flows."""
-    rx, ry, rz = space[RX], space[RY], space[RZ]
-    _fill(m, table, plates, rx, ry, rz)
+    h, rx, ry, rz = space[HALVES], space[RX], space[RY], space[RZ]
+    nx, ny, nz = m.shape[0] - 2, m.shape[1] - 2, m.shape[2] - 2
+    for i in range(nx + 1):
+        for j in range(1, ny + 1):
+            if i == 0 or i == nx:
+                plane = max(i, 1)
+                for k in range(1, nz + 1):
+                    rx[i, j, k] = h[plane, j, k]
+            else:
+                for k in range(1, nz + 1):
+                    rx[i, j, k] = h[i, j, k] + h[i + 1, j, k]
+            if i > 0:
+                for k in range(1, nz + 1):
+                    ry[i, j, k] = h[i, j, k] + h[i, j + 1, k]
+                    rz[i, j, k] = h[i, j, k] + h[i, j, k + 1]
+    if contacts.size:
+        _add_contacts(m, contacts, rx, ry, rz)
     if grains.size:
         _add_boundaries(m, grains, own, rx, ry, rz)
 
 
 @serial
-def _add_inside(total, r, inner, shift, unit, cap, blocked):  # type: ignore[no-untyped-def]
-    """Add half the resistance inside a cell to a row, limited to multiples of that of the faces.
-
-    ``inner[k + shift]`` lies inside the cell that face k belongs to.
-    """
-    for k in range(1, r.shape[0] - 1):
-        face, inside = unit * r[k], inner[k + shift]
-        total[k] += HALF * (blocked * face if np.isinf(inside) else min(inside, cap * face))
+def _with_half(total, face, inside, cap, blocked):  # type: ignore[no-untyped-def]
+    """Add half the resistance inside a cell, limited to multiples of that of the face, to the face's."""
+    return total + HALF * (blocked * face if inside == np.inf else min(inside, cap * face))
 
 
 @serial
-def _add_row(r, before, after, unit, cap, blocked, total, out):  # type: ignore[no-untyped-def]
-    """Add the conductances of a row of faces to the row `out` of cells; an empty `before` or `after` is not there."""
-    for k in range(total.shape[0]):
-        total[k] = r[k]
-    if before.size:
-        _add_inside(total, r, before, 0, unit, cap, blocked)
-    if after.size:
-        _add_inside(total, r, after, 0, unit, cap, blocked)
-    for k in range(1, out.shape[0] - 1):
-        out[k] += ONE / total[2 * k - 1] + ONE / total[2 * k]
+def _coarsen_x(r, cap, blocked, row, g):  # type: ignore[no-untyped-def]
+    nx, nz = r.shape[0] - 2, r.shape[2] - 2
+    for c in range(g.shape[0] - 1):
+        i = min(2 * c, nx)
+        # The face at a plate is half a cell: what lies behind it is measured by twice its resistance.
+        unit = TWO if i == 0 or i == nx else ONE
+        most, limit = unit * cap, unit * blocked
+        before, after = i >= 2 and i % 2 == 0, i + 1 < nx
+        for j in range(1, g.shape[1] - 1):
+            row[:] = ZERO
+            for n in range(2 * j - 1, 2 * j + 1):
+                if before and after:
+                    for k in range(1, nz + 1):
+                        face = r[i, n, k]
+                        total = _with_half(face, face, r[i - 1, n, k], most, limit)
+                        row[k] += ONE / _with_half(total, face, r[i + 1, n, k], most, limit)
+                elif before or after:
+                    inside = i + 1 if after else i - 1
+                    for k in range(1, nz + 1):
+                        face = r[i, n, k]
+                        row[k] += ONE / _with_half(face, face, r[inside, n, k], most, limit)
+                else:
+                    for k in range(1, nz + 1):
+                        row[k] += ONE / r[i, n, k]
+            _sum_pairs(row, g[c, j])
 
 
 @serial
-def _add_along(r, cap, blocked, total, out):  # type: ignore[no-untyped-def]
-    """Add the conductances of every second face of a row, whose neighbours in the row lie inside the cells."""
-    nz = r.shape[0] - 2
-    for k in range(total.shape[0]):
-        total[k] = r[k]
-    _add_inside(total, r, r, -1, ONE, cap, blocked)
-    last = total[nz - 1]
-    _add_inside(total, r, r, 1, ONE, cap, blocked)
-    if nz % 2 == 1:
-        # The last cell is thin: no face lies inside it.
-        total[nz - 1] = last
-    for k in range(1, (nz - 1) // 2 + 1):
-        out[k] += ONE / total[2 * k]
+def _coarsen_y(r, cap, blocked, row, g):  # type: ignore[no-untyped-def]
+    ny, nz = r.shape[1] - 2, r.shape[2] - 2
+    for i in range(1, g.shape[0] - 1):
+        for j in range(1, g.shape[1] - 1):
+            row[:] = ZERO
+            for layer in range(2 * i - 1, 2 * i + 1):
+                if 2 * j + 1 < ny:
+                    for k in range(1, nz + 1):
+                        face = r[layer, 2 * j, k]
+                        total = _with_half(face, face, r[layer, 2 * j - 1, k], cap, blocked)
+                        row[k] += ONE / _with_half(total, face, r[layer, 2 * j + 1, k], cap, blocked)
+                elif 2 * j < ny:
+                    for k in range(1, nz + 1):
+                        face = r[layer, 2 * j, k]
+                        row[k] += ONE / _with_half(face, face, r[layer, 2 * j - 1, k], cap, blocked)
+            _sum_pairs(row, g[i, j])
+
+
+@serial
+def _coarsen_z(r, cap, blocked, g):  # type: ignore[no-untyped-def]
+    nz = r.shape[2] - 2
+    both = (nz - 2) // 2
+    for i in range(1, g.shape[0] - 1):
+        for j in range(1, g.shape[1] - 1):
+            for k in range(1, g.shape[2] - 1):
+                g[i, j, k] = ZERO
+            for layer in range(2 * i - 1, 2 * i + 1):
+                for n in range(2 * j - 1, 2 * j + 1):
+                    for k in range(1, both + 1):
+                        face = r[layer, n, 2 * k]
+                        total = _with_half(face, face, r[layer, n, 2 * k - 1], cap, blocked)
+                        g[i, j, k] += ONE / _with_half(total, face, r[layer, n, 2 * k + 1], cap, blocked)
+                    if nz % 2 == 1:
+                        # The last cell is thin: no face lies inside it.
+                        face = r[layer, n, nz - 1]
+                        g[i, j, both + 1] += ONE / _with_half(face, face, r[layer, n, nz - 2], cap, blocked)
+
+
+@serial
+def _sum_pairs(row, out):  # type: ignore[no-untyped-def]
+    for k in range(1, out.size - 1):
+        out[k] = row[2 * k - 1] + row[2 * k]
 
 
 @serial
@@ -103,48 +168,38 @@ def coarsen(fine, cap, blocked, coarse):  # type: ignore[no-untyped-def]
 
     Beyond an odd end lies the border, whose faces do not conduct.
     """
-    rx, ry, rz = fine[RX], fine[RY], fine[RZ]
-    gx, gy, gz = coarse[GX], coarse[GY], coarse[GZ]
-    nx, ny = rx.shape[0] - 2, rx.shape[1] - 2
-    total = np.empty(rx.shape[2], np.float32)
-    none = np.empty(0, np.float32)
-    for c in range(gx.shape[0] - 1):
-        i = min(2 * c, nx)
-        # The face at a plate is half a cell: what lies behind it is measured by twice its resistance.
-        unit = TWO if i == 0 or i == nx else ONE
-        for j in range(1, gx.shape[1] - 1):
-            gx[c, j] = ZERO
-            for row in range(2 * j - 1, 2 * j + 1):
-                before = rx[i - 1, row] if i >= 2 and i % 2 == 0 else none
-                after = rx[i + 1, row] if i + 1 < nx else none
-                _add_row(rx[i, row], before, after, unit, cap, blocked, total, gx[c, j])
-    for i in range(1, gx.shape[0] - 1):
-        for j in range(1, gy.shape[1] - 1):
-            gy[i, j] = ZERO
-            gz[i, j] = ZERO
-            for layer in range(2 * i - 1, 2 * i + 1):
-                if 2 * j < ny:
-                    after = ry[layer, 2 * j + 1] if 2 * j + 1 < ny else none
-                    _add_row(ry[layer, 2 * j], ry[layer, 2 * j - 1], after, ONE, cap, blocked, total, gy[i, j])
-                for row in range(2 * j - 1, 2 * j + 1):
-                    _add_along(rz[layer, row], cap, blocked, total, gz[i, j])
+    row = np.zeros(fine.shape[3] + 1, np.float32)
+    _coarsen_x(fine[RX], cap, blocked, row, coarse[GX])
+    _coarsen_y(fine[RY], cap, blocked, row, coarse[GY])
+    _coarsen_z(fine[RZ], cap, blocked, coarse[GZ])
 
 
 @serial
-def invert(space, source, target):  # type: ignore[no-untyped-def]
-    """Write 1/x of three arrays of a workspace into three others."""
-    for n in range(3):
-        x, y = space[source + n], space[target + n]
-        for i in range(x.shape[0]):
-            for j in range(x.shape[1]):
-                for k in range(x.shape[2]):
-                    y[i, j, k] = ONE / x[i, j, k]
+def _invert(x, y):  # type: ignore[no-untyped-def]
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            for k in range(x.shape[2]):
+                y[i, j, k] = ONE / x[i, j, k]
+
+
+@serial
+def invert(space):  # type: ignore[no-untyped-def]
+    """Write the resistances of the faces, infinite on the border too."""
+    _invert(space[GX], space[RX])
+    _invert(space[GY], space[RY])
+    _invert(space[GZ], space[RZ])
 
 
 @serial
 def refine(coarse, u):  # type: ignore[no-untyped-def]
     """Write the coarse correction into cells of half the size; the drop from cell to cell halves, too."""
+    nz = u.shape[2] - 2
     for i in range(1, u.shape[0] - 1):
         for j in range(1, u.shape[1] - 1):
-            for k in range(1, u.shape[2] - 1):
-                u[i, j, k] = TWO * coarse[(i + 1) // 2, (j + 1) // 2, (k + 1) // 2]
+            c, d = (i + 1) // 2, (j + 1) // 2
+            for k in range(1, nz // 2 + 1):
+                value = TWO * coarse[c, d, k]
+                u[i, j, 2 * k - 1] = value
+                u[i, j, 2 * k] = value
+            if nz % 2 == 1:
+                u[i, j, nz] = TWO * coarse[c, d, nz // 2 + 1]

@@ -10,10 +10,10 @@ from typing import Any
 import numba
 import numpy as np
 
-from .cascade_coarsening import coarsen, invert, refine, write_resistances
+from .cascade_coarsening import coarsen, invert, refine, write_half_resistances, write_resistances
 from .cascade_relaxation import describe, log, relax
 from .cascade_settings import CONVERGED, GLOBAL_FEATURES, LEVEL_FEATURES
-from .cascade_workspace import ARRAYS, GX, ONE, RX, RY, RZ, TINY, ZERO, U, serial, unlocked
+from .cascade_workspace import ARRAYS, GX, GY, GZ, ONE, RX, RY, RZ, TINY, ZERO, U, serial, unlocked
 
 __all__ = ["features"]
 
@@ -25,7 +25,7 @@ def _cascade(spaces, rule, iterations, out):  # type: ignore[no-untyped-def]
     shape = np.array([fine.shape[1] - 2, fine.shape[2] - 2, fine.shape[3] - 2])
     for level in range(1, len(spaces)):
         coarsen(spaces[level - 1], rule[0], rule[1], spaces[level])
-        invert(spaces[level], GX, RX)
+        invert(spaces[level])
     spaces[len(spaces) - 1][U] = ZERO
     for level in range(len(spaces) - 1, 0, -1):
         space = spaces[level]
@@ -38,15 +38,11 @@ def _cascade(spaces, rule, iterations, out):  # type: ignore[no-untyped-def]
 
 
 @serial
-def _of_voxels(m, sigma, rx, ry, rz, out):  # type: ignore[no-untyped-def]
-    """Write the features of the voxels and return Wiener's lower and upper bound."""
-    nx, ny, nz = m.shape[0] - 2, m.shape[1] - 2, m.shape[2] - 2
+def _of_voxels(space, counts, sigma, out):  # type: ignore[no-untyped-def]
+    """Write the conductances of the voxels' faces and the features; return Wiener's lower and upper bound."""
+    rx, ry, rz, gx, gy, gz = space[RX], space[RY], space[RZ], space[GX], space[GY], space[GZ]
+    nx, ny, nz = rx.shape[0] - 2, rx.shape[1] - 2, rx.shape[2] - 2
     volume = nx * ny * nz
-    counts = np.zeros(sigma.size)
-    for i in range(1, nx + 1):
-        for j in range(1, ny + 1):
-            for k in range(1, nz + 1):
-                counts[m[i, j, k]] += 1
     along, across, series = 0.0, 0.0, 0.0
     for i in range(nx + 1):
         weight = 0.25 if i == 0 or i == nx else 1.0
@@ -54,8 +50,14 @@ def _of_voxels(m, sigma, rx, ry, rz, out):  # type: ignore[no-untyped-def]
         for j in range(1, ny + 1):
             for k in range(1, nz + 1):
                 resistance += rx[i, j, k]
-                x += ONE / rx[i, j, k]
-                yz += ONE / ry[i, j, k] + ONE / rz[i, j, k]
+                g = ONE / rx[i, j, k]
+                gx[i, j, k] = g
+                x += g
+            if i > 0:
+                for k in range(1, nz + 1):
+                    g, h = ONE / ry[i, j, k], ONE / rz[i, j, k]
+                    gy[i, j, k], gz[i, j, k] = g, h
+                    yz += g + h
         along += weight * x
         series += resistance
         across += yz
@@ -65,7 +67,7 @@ def _of_voxels(m, sigma, rx, ry, rz, out):  # type: ignore[no-untyped-def]
     out[1] = log(square) - log(mean)
     out[2] = log(along) - log(mean)
     out[3] = log(across / (2 * volume)) - log(mean)
-    out[4] = log((volume - counts[0]) / volume)
+    out[4] = log(counts.sum() / volume)
     return volume / series, min(mean, along)
 
 
@@ -73,7 +75,6 @@ def _of_voxels(m, sigma, rx, ry, rz, out):  # type: ignore[no-untyped-def]
 def _fine(space, coarse, iterations, out):  # type: ignore[no-untyped-def]
     """Write the features of the voxels' own iterations; return the energy, an upper bound of M."""
     shape = np.array([space.shape[1] - 2, space.shape[2] - 2, space.shape[3] - 2])
-    invert(space, RX, GX)
     refine(coarse[U], space[U])
     decrements = np.zeros(iterations)
     last = relax(space, decrements)
@@ -110,7 +111,8 @@ class _Workspaces(threading.local):
         """Return for each rule the workspaces of the voxels, shared, and of its levels; the borders are in order."""
         if self._shape != (*shape, levels, rules):
             fine = self._space(shape)
-            fine[RX : RZ + 1] = np.inf
+            for resistance in (RX, RY, RZ):
+                fine[resistance] = np.inf
             self._spaces = tuple((fine, *self._coarser(shape, levels)) for _ in range(rules))
             self._shape = (*shape, levels, rules)
         return self._spaces
@@ -130,7 +132,7 @@ class _Workspaces(threading.local):
 _workspaces = _Workspaces()
 
 
-def features(m, sigma, table, plates, grains, own, settings):  # type: ignore[no-untyped-def]
+def features(m, sigma, half, contacts, grains, own, settings):  # type: ignore[no-untyped-def]
     """Return the features (k,) float64, and the lower and the upper bound of M.
 
     Parameters
@@ -139,8 +141,10 @@ def features(m, sigma, table, plates, grains, own, settings):  # type: ignore[no
         (nx+2, ny+2, nz+2) uint8: index into `sigma`; 0, an insulator, on the border.
     sigma
         (P,) relative conductivities.
-    table, plates
-        (P, P) and (P,) float32: resistances between two voxels, and from a voxel to the plate.
+    half
+        (P,) float32: resistance from a voxel's centre to its faces.
+    contacts
+        (P, P) float32: resistance between two materials, or an empty array if none resists.
     grains, own
         Grain of each voxel in a box like `m`'s, or an empty one; (P,) float32, resistance between two grains.
     settings
@@ -150,8 +154,10 @@ def features(m, sigma, table, plates, grains, own, settings):  # type: ignore[no
     levels, rules = len(settings.coarse), np.array(settings.rules, np.float32)
     spaces = _workspaces.of(m.shape, levels, len(rules))
     fine = spaces[0][0]
-    write_resistances(m, table, plates, grains, own, fine)
-    lower, upper = _of_voxels(m, sigma, fine[RX], fine[RY], fine[RZ], out)
+    counts = np.zeros(sigma.size)
+    write_half_resistances(m, half, fine, counts)
+    write_resistances(m, contacts, grains, own, fine)
+    lower, upper = _of_voxels(fine, counts, sigma, out)
     by_rule = out[GLOBAL_FEATURES : settings.voxels].reshape(len(rules), levels * LEVEL_FEATURES)
     if levels:
         _rules(spaces, rules, np.array(settings.coarse), by_rule)  # type: ignore[no-untyped-call]

@@ -14,13 +14,24 @@ __all__ = ["describe", "log", "relax"]
 
 
 @serial
-def _apply(gx, gy, gz, p, q):  # type: ignore[no-untyped-def]
-    """Write the net current out of each cell at the potential `p` and return p·q."""
+def _step(gx, gy, gz, inverse, r, p, q, beta):  # type: ignore[no-untyped-def]
+    """Write the next direction and the net current that it drives out of each cell; return their product.
+
+    The direction is one plane ahead, so that the currents find it in the cache.
+    """
+    nx, ny, nz = p.shape[0] - 2, p.shape[1] - 2, p.shape[2] - 2
     total = 0.0
-    for i in range(1, p.shape[0] - 1):
+    for ahead in range(1, nx + 2):
+        if ahead <= nx:
+            for j in range(1, ny + 1):
+                for k in range(1, nz + 1):
+                    p[ahead, j, k] = inverse[ahead, j, k] * r[ahead, j, k] + beta * p[ahead, j, k]
+        i = ahead - 1
+        if i == 0:
+            continue
         part = ZERO
-        for j in range(1, p.shape[1] - 1):
-            for k in range(1, p.shape[2] - 1):
+        for j in range(1, ny + 1):
+            for k in range(1, nz + 1):
                 v = p[i, j, k]
                 s = (
                     gx[i - 1, j, k] * (v - p[i - 1, j, k])
@@ -37,22 +48,37 @@ def _apply(gx, gy, gz, p, q):  # type: ignore[no-untyped-def]
 
 
 @serial
-def _start(gx, gy, gz, q, inverse, r, p):  # type: ignore[no-untyped-def]
-    """Write 1/diagonal, the residual of a correction whose currents are `q`, and the first direction."""
-    nx = q.shape[0] - 2
+def _start(gx, gy, gz, u, inverse, r):  # type: ignore[no-untyped-def]
+    """Write 1/diagonal, and the residual at the potential `u`; return r·z."""
+    nx = u.shape[0] - 2
     total = 0.0
     for i in range(1, nx + 1):
         before = HALF if i == 1 else ONE
         after = HALF if i == nx else ONE
         part = ZERO
-        for j in range(1, q.shape[1] - 1):
-            for k in range(1, q.shape[2] - 1):
-                d = gx[i - 1, j, k] + gx[i, j, k] + gy[i, j - 1, k] + gy[i, j, k] + gz[i, j, k - 1] + gz[i, j, k]
+        for j in range(1, u.shape[1] - 1):
+            for k in range(1, u.shape[2] - 1):
+                v = u[i, j, k]
+                xa, xb, ya, yb, za, zb = (
+                    gx[i - 1, j, k],
+                    gx[i, j, k],
+                    gy[i, j - 1, k],
+                    gy[i, j, k],
+                    gz[i, j, k - 1],
+                    gz[i, j, k],
+                )
+                d = xa + xb + ya + yb + za + zb
                 w = ONE / d if d > 0 else ZERO
-                s = gx[i - 1, j, k] * before - gx[i, j, k] * after - q[i, j, k]
+                s = (
+                    xa * (before - v + u[i - 1, j, k])
+                    - xb * (after + v - u[i + 1, j, k])
+                    - ya * (v - u[i, j - 1, k])
+                    - yb * (v - u[i, j + 1, k])
+                    - za * (v - u[i, j, k - 1])
+                    - zb * (v - u[i, j, k + 1])
+                )
                 inverse[i, j, k] = w
                 r[i, j, k] = s
-                p[i, j, k] = w * s
                 part += s * s * w
         total += part
     return total
@@ -75,26 +101,18 @@ def _update(u, r, p, q, inverse, alpha):  # type: ignore[no-untyped-def]
 
 
 @serial
-def _direct(p, r, inverse, beta):  # type: ignore[no-untyped-def]
-    for i in range(1, p.shape[0] - 1):
-        for j in range(1, p.shape[1] - 1):
-            for k in range(1, p.shape[2] - 1):
-                p[i, j, k] = inverse[i, j, k] * r[i, j, k] + beta * p[i, j, k]
-
-
-@serial
 def relax(space, decrements):  # type: ignore[no-untyped-def]
     """Improve the potential by as many iterations as there are decrements, write what each took off; return r·z."""
     gx, gy, gz, u = space[GX], space[GY], space[GZ], space[U]
     inverse, r, p, q = space[INVERSE], space[R], space[P], space[Q]
-    _apply(gx, gy, gz, u, q)
-    rz = _start(gx, gy, gz, q, inverse, r, p)
+    rz = _start(gx, gy, gz, u, inverse, r)
+    p[:] = ZERO
+    beta = ZERO
     for n in range(decrements.size):
-        alpha = rz / (_apply(gx, gy, gz, p, q) + TINY)
+        alpha = rz / (_step(gx, gy, gz, inverse, r, p, q, beta) + TINY)
         decrements[n] = alpha * rz
         previous, rz = rz, _update(u, r, p, q, inverse, np.float32(alpha))
-        if n + 1 < decrements.size:
-            _direct(p, r, inverse, np.float32(rz / (previous + TINY)))
+        beta = np.float32(rz / (previous + TINY))
     return rz
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "GY",
     "GZ",
     "HALF",
+    "HALVES",
     "INVERSE",
     "ONE",
     "RX",
@@ -44,6 +45,8 @@ TWO: Any = np.float32(2)
 HALF: Any = np.float32(0.5)
 ZERO: Any = np.float32(0)
 TINY = 1e-30
-# Conductances, resistances, potential, and what conjugate gradients need.
-GX, GY, GZ, RX, RY, RZ, U, P, Q, R, INVERSE = range(11)
-ARRAYS = 11
+# Conductances, potential, direction, and what conjugate gradients need.
+GX, GY, GZ, U, P, Q, R, INVERSE = range(8)
+ARRAYS = 8
+# Before conjugate gradients need their place: the resistances of the faces, and from the voxels' centres to theirs.
+RX, RY, RZ, HALVES = R, INVERSE, Q, P

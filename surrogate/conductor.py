@@ -44,12 +44,10 @@ class Conductor:
         """The poorest relative conductivity that carries current."""
         return float(self.sigma[1:].min())
 
-    def resistances(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return the resistance between two neighbours, (P, P), and from a voxel to its plate, (P,)."""
+    def half_resistances(self) -> npt.NDArray[np.float64]:
+        """Return the resistance from a voxel's centre to its faces, (P,); infinite where it insulates."""
         with np.errstate(divide="ignore"):
-            half = 0.5 / self.sigma
-        table = half[:, None] + half[None, :] + self.contacts
-        return table.astype(np.float32), half.astype(np.float32)
+            return np.asarray(0.5 / self.sigma)
 
 
 def conductor_of(
@@ -75,7 +73,7 @@ def conductor_of(
         If the voxels are not cubes, the box is smaller than 8 voxels, or nothing is connected.
     """
     size = microstructure.voxel_size
-    if not np.allclose(size, size[0], rtol=1e-6):
+    if max(size) > (1 + 1e-6) * min(size):
         raise InvalidInput(f"The surrogate needs cubic voxels, but these are {size} m; resample the image.")
     if min(microstructure.phases.shape) < SMALLEST_AXIS:
         raise InvalidInput(
@@ -85,15 +83,19 @@ def conductor_of(
     names = list(microstructure.phase_names)
     table = transport.table(names)
     phases = microstructure.phases
-    # Few phases: a comparison each takes a tenth of the time of sorting the voxels.
-    present = np.array([n for n in range(len(names)) if bool((connected & (phases == n)).any())], np.intp)
+    # Few phases: a comparison each takes a tenth of the time of sorting the voxels or of looking each up.
+    materials = np.zeros(phases.shape, np.uint8)
+    number = np.zeros(len(names), np.uint8)
+    for phase in np.flatnonzero(table):
+        here = (phases == phase) & connected
+        if here.any():
+            number[phase] = number.max() + 1
+            materials += here.view(np.uint8) * number[phase]
+    present = np.flatnonzero(number)
     if not present.size:
         raise InvalidInput("Nothing joins the two faces: σ_eff is 0, there is nothing to predict.")
     best = float(table[present].max())
-    number = np.zeros(len(names), np.uint8)
-    number[present] = np.arange(1, present.size + 1)
     order = (axis, *[other for other in range(3) if other != axis])
-    materials = (number.take(phases) * connected).transpose(order)
     unit = best / size[0]
     contacts = np.zeros((present.size + 1,) * 2)
     for (one, other), resistance in transport.interface_resistance.items():
@@ -108,7 +110,7 @@ def conductor_of(
             if name in names and number[names.index(name)]:
                 boundaries[number[names.index(name)]] = resistance * unit
     return Conductor(
-        np.ascontiguousarray(materials),
+        np.ascontiguousarray(materials.transpose(order)),
         np.concatenate([[0.0], table[present] / best]),
         contacts,
         grains,
