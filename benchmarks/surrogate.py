@@ -1,13 +1,14 @@
 """What the surrogate is worth: accuracy, transfer, honesty, time, and the front of accuracy against time.
 
 Run: python benchmarks/surrogate.py DATA WHAT..., DATA being the folder of the labelled streams, as
-``python -m ionscreen.workflows.pretraining DATA`` makes it. WHAT is any of accuracy, left-out, curve, real;
-Time against the solver is :mod:`surrogate_front`'s.
+``python -m ionscreen.workflows.pretraining DATA`` makes it. WHAT is any of accuracy, left-out, coverage,
+curve, real; time against the solver is :mod:`surrogate_front`'s.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from ionscreen.pipeline.percolation import percolating
 from ionscreen.surrogate.cascade_checkpoint import PRETRAINED, load_cascade
 from ionscreen.surrogate.cascade_settings import CascadeSettings
 from ionscreen.surrogate.cascade_surrogate import CascadeSurrogate
+from ionscreen.surrogate.cascade_surrogate import calibrate_intervals
 from ionscreen.surrogate.conductor import conductor_of
 from ionscreen.surrogate.feature_table import FeatureTable, feature_table
 from ionscreen.surrogate.regression import RegressionConfig, learning_curve, train_regressor
@@ -29,6 +31,7 @@ from ionscreen.workflows.model_card import SMALLEST_M, evaluate_table
 CHECKPOINT = PRETRAINED
 RTOL = 1e-4
 SEED = 27182
+SPLITS = 200
 HEADER = "| {} | labels | MAPE | median | p95 | R² (ln M) | 90 % interval covers |\n|---|---|---|---|---|---|---|"
 # As benchmarks/real_images.py: image, its conducting phases.
 CROPS = (
@@ -106,6 +109,27 @@ def left_out(data: Path, only: str | None = None) -> None:
     print(
         f"\nall left out in turn: {count} labels, MAPE {mape:.2%}; {bad} more than 10 % off, {flagged} of them flagged"
     )
+
+
+def coverage(data: Path) -> None:
+    """Print what intervals cover that were calibrated on one half of the test structures, of the other half."""
+    surrogate = load_cascade(CHECKPOINT)
+    table = table_of(data, "test", surrogate.regressor.architecture.cascade)
+    random, names = np.random.default_rng(SEED), np.unique(table.structure_n)
+    everything, by_family = [], {str(name): [] for name in np.unique(table.family_n)}
+    for _ in range(SPLITS):
+        calibrating = np.isin(table.structure_n, random.permutation(names)[: names.size // 2])
+        intervals = calibrate_intervals(surrogate.regressor, table.where(calibrating))
+        rest = table.where(~calibrating & (table.m_n > SMALLEST_M))
+        found = dataclasses.replace(surrogate, intervals=intervals).from_table(rest)
+        inside = (found.low * (1 - RTOL) <= rest.m_n) & (rest.m_n <= found.high * (1 + RTOL))
+        everything.append(inside.mean())
+        for name in np.unique(rest.family_n):
+            by_family[str(name)].append(inside[rest.family_n == name].mean())
+    print(f"\n{SPLITS} halves of {names.size} structures: | mean coverage | 5 to 95 % of the halves |\n|---|---|---|")
+    for name, shares in {"all": everything, **by_family}.items():
+        low, high = np.quantile(shares, [0.05, 0.95])
+        print(f"| {name} | {np.mean(shares):.1%} | {low:.1%} to {high:.1%} |")
 
 
 def curve(data: Path) -> None:
@@ -193,7 +217,7 @@ def print_crops(name: str, found: list[tuple[float, bool, bool]]) -> None:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    actions = {"accuracy": accuracy, "left-out": left_out, "curve": curve, "real": real}
+    actions = {"accuracy": accuracy, "left-out": left_out, "coverage": coverage, "curve": curve, "real": real}
     parser.add_argument("data", type=Path)
     parser.add_argument("what", nargs="+", choices=actions)
     parser.add_argument("--checkpoint", type=Path, default=PRETRAINED)

@@ -41,13 +41,13 @@ ONE = (RULES[1],)
 # Name -> how much of the cascade is computed.
 VARIANTS = {
     "voxel descriptors": CascadeSettings((), 0, ONE),
-    "1 rule, 1 iteration on cells of 2": CascadeSettings((1, 14, 18, 20), 0, ONE),
-    "1 rule": CascadeSettings((10, 14, 18, 20), 0, ONE),
-    "3 rules": CascadeSettings((10, 14, 18, 20), 0, RULES),
-    "1 rule, 1 voxel iteration": CascadeSettings((10, 14, 18, 20), 1, ONE),
-    "1 rule, 3 voxel iterations": CascadeSettings(fine=3),
-    "1 rule, 8 voxel iterations": CascadeSettings(),
-    "3 rules, 3 voxel iterations": CascadeSettings(fine=3, rules=RULES),
+    "no voxel iteration": CascadeSettings(fine=0),
+    "1 voxel iteration": CascadeSettings(),
+    "2 voxel iterations": CascadeSettings(fine=2),
+    "4 voxel iterations": CascadeSettings(fine=4),
+    "10 iterations on cells of 2, 1 voxel iteration": CascadeSettings((10, 14, 18, 20)),
+    "10 iterations on cells of 2, 8 voxel iterations": CascadeSettings((10, 14, 18, 20), 8),
+    "the same, 3 rules": CascadeSettings((10, 14, 18, 20), 8, RULES),
 }
 Method = Callable[[Microstructure, Transport, int], float]
 Case = tuple[Microstructure, Transport, int, float]

@@ -7,80 +7,108 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cascade_workspace import GX, GY, GZ, HALF, HALVES, ONE, RX, RY, RZ, TWO, ZERO, serial
+from .cascade_workspace import GX, GY, GZ, HALF, ONE, RX, RY, RZ, TWO, ZERO, serial
 
-__all__ = ["coarsen", "invert", "refine", "write_half_resistances", "write_resistances"]
-
-
-@serial
-def write_half_resistances(m, half, space, counts):  # type: ignore[no-untyped-def]
-    """Write the resistance from each voxel's centre to its faces, infinite on the border; count the materials."""
-    h = space[HALVES]
-    h[:] = np.inf
-    for i in range(1, m.shape[0] - 1):
-        for j in range(1, m.shape[1] - 1):
-            # A comparison with each material in vectors takes less time than looking each voxel up.
-            for material in range(1, half.size):
-                found, resistance = 0, half[material]
-                for k in range(1, m.shape[2] - 1):
-                    here = m[i, j, k] == material
-                    h[i, j, k] = resistance if here else h[i, j, k]
-                    found += here
-                counts[material] += found
+__all__ = ["coarsen", "invert", "refine", "write_faces"]
 
 
 @serial
-def _add_contacts(m, contacts, rx, ry, rz):  # type: ignore[no-untyped-def]
-    """Add the resistance between two materials."""
-    nx, ny, nz = m.shape[0] - 2, m.shape[1] - 2, m.shape[2] - 2
+def _write_half_resistances(m, half, h, counts):  # type: ignore[no-untyped-def]
+    """Write the resistance from the centre of each voxel of a plane to its faces; count the materials."""
+    for j in range(1, m.shape[0] - 1):
+        for k in range(1, m.shape[1] - 1):
+            h[j, k] = np.inf
+        # A comparison with each material in vectors takes less time than looking each voxel up.
+        for material in range(1, half.size):
+            found, resistance = 0, half[material]
+            for k in range(1, m.shape[1] - 1):
+                here = m[j, k] == material
+                h[j, k] = resistance if here else h[j, k]
+                found += here
+            counts[material] += found
+
+
+@serial
+def _write_resistances(h, beyond, rx, ry, rz):  # type: ignore[no-untyped-def]
+    """Write the resistances of a plane's faces from what lies on either side of them."""
+    for j in range(1, h.shape[0] - 1):
+        for k in range(1, h.shape[1] - 1):
+            rx[j, k] = h[j, k] + beyond[j, k]
+            ry[j, k] = h[j, k] + h[j + 1, k]
+            rz[j, k] = h[j, k] + h[j, k + 1]
+
+
+@serial
+def _add_contacts(m, beyond, contacts, rx, ry, rz):  # type: ignore[no-untyped-def]
+    """Add the resistance between two materials to a plane's faces."""
+    for j in range(1, m.shape[0] - 1):
+        for k in range(1, m.shape[1] - 1):
+            material = m[j, k]
+            rx[j, k] += contacts[material, beyond[j, k]]
+            ry[j, k] += contacts[material, m[j + 1, k]]
+            rz[j, k] += contacts[material, m[j, k + 1]]
+
+
+@serial
+def _add_boundaries(m, beyond, grains, grains_beyond, own, rx, ry, rz):  # type: ignore[no-untyped-def]
+    """Add the resistance between two grains of a material, as :func:`pipeline.assembly.add_grain_boundaries`."""
+    for j in range(1, m.shape[0] - 1):
+        for k in range(1, m.shape[1] - 1):
+            a, material = grains[j, k], m[j, k]
+            if grains_beyond[j, k] != a and beyond[j, k] == material:
+                rx[j, k] += own[material]
+            if grains[j + 1, k] != a and m[j + 1, k] == material:
+                ry[j, k] += own[material]
+            if grains[j, k + 1] != a and m[j, k + 1] == material:
+                rz[j, k] += own[material]
+
+
+@serial
+def _invert_and_sum(r, g):  # type: ignore[no-untyped-def]
+    """Write the conductances of a plane's faces; return the sums of resistances and conductances."""
+    resistance, conductance = ZERO, ZERO
+    for j in range(1, r.shape[0] - 1):
+        for k in range(1, r.shape[1] - 1):
+            value = ONE / r[j, k]
+            g[j, k] = value
+            resistance += r[j, k]
+            conductance += value
+    return resistance, conductance
+
+
+@serial
+def write_faces(m, half, contacts, grains, own, space, counts):  # type: ignore[no-untyped-def]
+    """Write resistances, infinite where no current flows, and conductances of the faces between voxels.
+
+    Also count the materials, and return the sums over the faces along the axis of resistance and of conductance, those
+    at the plates a quarter, and over the others of conductance. Everything is done plane by plane, in the cache.
+    """
+    rx, ry, rz, gx, gy, gz = space[RX], space[RY], space[RZ], space[GX], space[GY], space[GZ]
+    nx = m.shape[0] - 2
+    h = np.full((2, *m.shape[1:]), np.inf, np.float32)
+    _write_half_resistances(m[1], half, h[1], counts)
+    rx[0, 1:-1, 1:-1] = h[1, 1:-1, 1:-1]
+    first = _invert_and_sum(rx[0], gx[0])
+    series, along, across = float(first[0]), 0.25 * first[1], 0.0
     for i in range(1, nx + 1):
-        for j in range(1, ny + 1):
-            for k in range(1, nz + 1):
-                material = m[i, j, k]
-                if i < nx:
-                    rx[i, j, k] += contacts[material, m[i + 1, j, k]]
-                ry[i, j, k] += contacts[material, m[i, j + 1, k]]
-                rz[i, j, k] += contacts[material, m[i, j, k + 1]]
-
-
-@serial
-def _add_boundaries(m, grains, own, rx, ry, rz):  # type: ignore[no-untyped-def]
-    """Add the resistance between two grains of one material, as :func:`pipeline.assembly.add_grain_boundaries`."""
-    nx, ny, nz = m.shape[0] - 2, m.shape[1] - 2, m.shape[2] - 2
-    for i in range(1, nx + 1):
-        for j in range(1, ny + 1):
-            for k in range(1, nz + 1):
-                a, material = grains[i, j, k], m[i, j, k]
-                if i < nx and grains[i + 1, j, k] != a and m[i + 1, j, k] == material:
-                    rx[i, j, k] += own[material]
-                if j < ny and grains[i, j + 1, k] != a and m[i, j + 1, k] == material:
-                    ry[i, j, k] += own[material]
-                if k < nz and grains[i, j, k + 1] != a and m[i, j, k + 1] == material:
-                    rz[i, j, k] += own[material]
-
-
-@serial
-def write_resistances(m, contacts, grains, own, space):  # type: ignore[no-untyped-def]
-    """Write the resistances of the faces between voxels, infinite where no current flows."""
-    h, rx, ry, rz = space[HALVES], space[RX], space[RY], space[RZ]
-    nx, ny, nz = m.shape[0] - 2, m.shape[1] - 2, m.shape[2] - 2
-    for i in range(nx + 1):
-        for j in range(1, ny + 1):
-            if i == 0 or i == nx:
-                plane = max(i, 1)
-                for k in range(1, nz + 1):
-                    rx[i, j, k] = h[plane, j, k]
-            else:
-                for k in range(1, nz + 1):
-                    rx[i, j, k] = h[i, j, k] + h[i + 1, j, k]
-            if i > 0:
-                for k in range(1, nz + 1):
-                    ry[i, j, k] = h[i, j, k] + h[i, j + 1, k]
-                    rz[i, j, k] = h[i, j, k] + h[i, j, k + 1]
-    if contacts.size:
-        _add_contacts(m, contacts, rx, ry, rz)
-    if grains.size:
-        _add_boundaries(m, grains, own, rx, ry, rz)
+        here, beyond = h[i % 2], h[(i + 1) % 2]
+        if i < nx:
+            _write_half_resistances(m[i + 1], half, beyond, counts)
+        else:
+            # The plate.
+            beyond[:] = ZERO
+        _write_resistances(here, beyond, rx[i], ry[i], rz[i])
+        if contacts.size:
+            _add_contacts(m[i], m[i + 1], contacts, rx[i], ry[i], rz[i])
+        if grains.size:
+            _add_boundaries(m[i], m[i + 1], grains[i], grains[i + 1], own, rx[i], ry[i], rz[i])
+        resistance, x = _invert_and_sum(rx[i], gx[i])
+        _, y = _invert_and_sum(ry[i], gy[i])
+        _, z = _invert_and_sum(rz[i], gz[i])
+        series += resistance
+        along += x if i < nx else 0.25 * x
+        across += y + z
+    return series, along, across
 
 
 @serial

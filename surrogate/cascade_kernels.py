@@ -10,10 +10,10 @@ from typing import Any
 import numba
 import numpy as np
 
-from .cascade_coarsening import coarsen, invert, refine, write_half_resistances, write_resistances
+from .cascade_coarsening import coarsen, invert, refine, write_faces
 from .cascade_relaxation import describe, log, relax
 from .cascade_settings import CONVERGED, GLOBAL_FEATURES, LEVEL_FEATURES
-from .cascade_workspace import ARRAYS, GX, GY, GZ, ONE, RX, RY, RZ, TINY, ZERO, U, serial, unlocked
+from .cascade_workspace import ARRAYS, RX, RY, RZ, TINY, ZERO, U, serial, unlocked
 
 __all__ = ["features"]
 
@@ -38,29 +38,11 @@ def _cascade(spaces, rule, iterations, out):  # type: ignore[no-untyped-def]
 
 
 @serial
-def _of_voxels(space, counts, sigma, out):  # type: ignore[no-untyped-def]
-    """Write the conductances of the voxels' faces and the features; return Wiener's lower and upper bound."""
-    rx, ry, rz, gx, gy, gz = space[RX], space[RY], space[RZ], space[GX], space[GY], space[GZ]
-    nx, ny, nz = rx.shape[0] - 2, rx.shape[1] - 2, rx.shape[2] - 2
-    volume = nx * ny * nz
-    along, across, series = 0.0, 0.0, 0.0
-    for i in range(nx + 1):
-        weight = 0.25 if i == 0 or i == nx else 1.0
-        x, yz, resistance = ZERO, ZERO, ZERO
-        for j in range(1, ny + 1):
-            for k in range(1, nz + 1):
-                resistance += rx[i, j, k]
-                g = ONE / rx[i, j, k]
-                gx[i, j, k] = g
-                x += g
-            if i > 0:
-                for k in range(1, nz + 1):
-                    g, h = ONE / ry[i, j, k], ONE / rz[i, j, k]
-                    gy[i, j, k], gz[i, j, k] = g, h
-                    yz += g + h
-        along += weight * x
-        series += resistance
-        across += yz
+def _of_voxels(m, sigma, half, contacts, grains, own, space, out):  # type: ignore[no-untyped-def]
+    """Write the faces of the voxels and their features; return Wiener's lower and upper bound."""
+    volume = (m.shape[0] - 2) * (m.shape[1] - 2) * (m.shape[2] - 2)
+    counts = np.zeros(sigma.size)
+    series, along, across = write_faces(m, half, contacts, grains, own, space, counts)
     mean, square = np.sum(counts * sigma) / volume, np.sum(counts * sigma * sigma) / volume
     along /= volume
     out[0] = log(mean)
@@ -154,10 +136,7 @@ def features(m, sigma, half, contacts, grains, own, settings):  # type: ignore[n
     levels, rules = len(settings.coarse), np.array(settings.rules, np.float32)
     spaces = _workspaces.of(m.shape, levels, len(rules))
     fine = spaces[0][0]
-    counts = np.zeros(sigma.size)
-    write_half_resistances(m, half, fine, counts)
-    write_resistances(m, contacts, grains, own, fine)
-    lower, upper = _of_voxels(fine, counts, sigma, out)
+    lower, upper = _of_voxels(m, sigma, half, contacts, grains, own, fine, out)
     by_rule = out[GLOBAL_FEATURES : settings.voxels].reshape(len(rules), levels * LEVEL_FEATURES)
     if levels:
         _rules(spaces, rules, np.array(settings.coarse), by_rule)  # type: ignore[no-untyped-call]

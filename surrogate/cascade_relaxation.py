@@ -14,7 +14,7 @@ __all__ = ["describe", "log", "relax"]
 
 
 @serial
-def _step(gx, gy, gz, inverse, r, p, q, beta):  # type: ignore[no-untyped-def]
+def _step(gx, gy, gz, inverse, r, p, q, beta, first):  # type: ignore[no-untyped-def]
     """Write the next direction and the net current that it drives out of each cell; return their product.
 
     The direction is one plane ahead, so that the currents find it in the cache.
@@ -22,7 +22,11 @@ def _step(gx, gy, gz, inverse, r, p, q, beta):  # type: ignore[no-untyped-def]
     nx, ny, nz = p.shape[0] - 2, p.shape[1] - 2, p.shape[2] - 2
     total = 0.0
     for ahead in range(1, nx + 2):
-        if ahead <= nx:
+        if ahead <= nx and first:
+            for j in range(1, ny + 1):
+                for k in range(1, nz + 1):
+                    p[ahead, j, k] = inverse[ahead, j, k] * r[ahead, j, k]
+        elif ahead <= nx:
             for j in range(1, ny + 1):
                 for k in range(1, nz + 1):
                     p[ahead, j, k] = inverse[ahead, j, k] * r[ahead, j, k] + beta * p[ahead, j, k]
@@ -106,10 +110,9 @@ def relax(space, decrements):  # type: ignore[no-untyped-def]
     gx, gy, gz, u = space[GX], space[GY], space[GZ], space[U]
     inverse, r, p, q = space[INVERSE], space[R], space[P], space[Q]
     rz = _start(gx, gy, gz, u, inverse, r)
-    p[:] = ZERO
     beta = ZERO
     for n in range(decrements.size):
-        alpha = rz / (_step(gx, gy, gz, inverse, r, p, q, beta) + TINY)
+        alpha = rz / (_step(gx, gy, gz, inverse, r, p, q, beta, n == 0) + TINY)
         decrements[n] = alpha * rz
         previous, rz = rz, _update(u, r, p, q, inverse, np.float32(alpha))
         beta = np.float32(rz / (previous + TINY))

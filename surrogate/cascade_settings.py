@@ -50,8 +50,8 @@ class CascadeSettings:
         If a number is out of range.
     """
 
-    coarse: tuple[int, ...] = (10, 14, 18, 20)
-    fine: int = 8
+    coarse: tuple[int, ...] = (4, 10, 16, 20)
+    fine: int = 1
     rules: tuple[tuple[float, float], ...] = RULES[1:2]
 
     def __post_init__(self) -> None:
