@@ -184,8 +184,8 @@ def _split(ids: Sequence[str], config: CampaignConfig) -> dict[str, list[str]]:
 
 def _too_few(count: int, config: CampaignConfig) -> CampaignError:
     return CampaignError(
-        f"Only {count} of {config.label.samples} labelled structures percolate: too few to train, validate and "
-        "test a surrogate. Raise label.samples, or choose families that conduct."
+        f"{count} of {config.label.samples} labelled structures percolate, too few to train, validate and test a "
+        "surrogate. Raise label.samples, or choose families that conduct."
     )
 
 
