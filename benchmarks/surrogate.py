@@ -21,8 +21,7 @@ from ionscreen.pipeline import effective_conductivity
 from ionscreen.pipeline.percolation import percolating
 from ionscreen.surrogate.cascade_checkpoint import PRETRAINED, load_cascade
 from ionscreen.surrogate.cascade_settings import CascadeSettings
-from ionscreen.surrogate.cascade_surrogate import CascadeSurrogate
-from ionscreen.surrogate.cascade_surrogate import calibrate_intervals
+from ionscreen.surrogate.cascade_surrogate import CascadeSurrogate, calibrate_intervals
 from ionscreen.surrogate.conductor import conductor_of
 from ionscreen.surrogate.feature_table import FeatureTable, feature_table
 from ionscreen.surrogate.regression import RegressionConfig, learning_curve, train_regressor

@@ -249,13 +249,12 @@ class _Threads:
 
 
 def _between_plates(task: _Task, axis: int) -> ConductivityResult:
-    from . import assembly
     from .conjugate_gradients import solve
     from .multigrid import Multigrid
-    from .percolation import percolating_mask
+    from .percolation import conducting_mask, percolating_mask
 
     began = time.perf_counter()
-    conducts = assembly.look_up(task.table > 0, task.phases)
+    conducts = conducting_mask(task.table, task.phases)
     sides = task.boundary == "mixed"
     mask = percolating_mask(conducts, axis, sides)
     connected = np.count_nonzero(mask) / mask.size

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["conductivity_table", "percolating", "percolating_mask", "winding_masks"]
+__all__ = ["conducting_mask", "conductivity_table", "percolating", "percolating_mask", "winding_masks"]
+
+# Conducting phases up to which they are compared one by one.
+FEW = 4
 
 
 def percolating(phases: npt.NDArray[Any], conductivity: Mapping[int, float], axis: int) -> npt.NDArray[np.bool_]:
@@ -31,7 +34,19 @@ def percolating(phases: npt.NDArray[Any], conductivity: Mapping[int, float], axi
         (nx, ny, nz) bool.
     """
     numbers = phases.astype(np.uint8) if phases.dtype == bool else phases
-    return percolating_mask(_look_up(conductivity_table(phases, conductivity) > 0, numbers), axis)
+    return percolating_mask(conducting_mask(conductivity_table(phases, conductivity), numbers), axis)
+
+
+def conducting_mask(table: npt.NDArray[np.float64], phases: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return where the σ of a voxel's phase, table[phase], is positive, (nx, ny, nz)."""
+    conductors = [int(phase) for phase in np.flatnonzero(table > 0)]
+    if not 0 < len(conductors) <= FEW:
+        return _look_up(table > 0, phases)
+    # A comparison of all voxels takes less time than looking each of them up.
+    mask = phases == conductors[0]
+    for phase in conductors[1:]:
+        mask |= phases == phase
+    return np.asarray(mask)
 
 
 def percolating_mask(conducts: npt.NDArray[np.bool_], axis: int, periodic_sides: bool = False) -> npt.NDArray[np.bool_]:

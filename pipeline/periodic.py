@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from . import assembly, kernels
+from . import kernels
 from .conductivity import MAX_ITERATIONS, bounds, discretised, fields, nothing_flows
 from .conjugate_gradients import solve
 from .memory import needed_bytes
 from .multigrid import Multigrid
-from .percolation import winding_masks
+from .percolation import conducting_mask, winding_masks
 from .result import ConductivityResult, Outcome
 
 __all__ = ["solve_periodic"]
@@ -22,7 +22,7 @@ __all__ = ["solve_periodic"]
 def solve_periodic(task: Any) -> list[ConductivityResult]:
     """Return one result per axis; all carry the tensor."""
     began = time.perf_counter()
-    conducts = assembly.look_up(task.table > 0, task.phases)
+    conducts = conducting_mask(task.table, task.phases)
     mask, winds = winding_masks(conducts)
     connected = np.count_nonzero(mask) / mask.size
     results = [nothing_flows(task, 0.0, connected) for _ in range(3)]

@@ -1,9 +1,9 @@
 """Which voxels are joined to both faces of a box, 64 of a row at a time.
 
-Voxels are bits. Along the last axis a row of 64 is one word, whose runs of ones are joined by union-find to those of the
-two rows before; only runs are numbered, and whether one reaches either face is all that is asked. A library that
-numbers the clusters of all voxels takes two to four times as long (docs/benchmarks.md), and every prediction and
-every solution waits for this.
+Voxels are bits. Along the last axis 64 of a row are one word, whose runs of ones are joined by union-find to those of
+the two rows before; only runs are numbered, and whether one reaches either face is all that is asked. A library that
+numbers the clusters of all voxels takes several times as long (docs/benchmarks.md), and every prediction and every
+solution waits for this.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def spanning_mask(conducts: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.
     words = np.zeros((*packed.shape[:2], -(-length // WORD) * (WORD // 8)), np.uint8)
     words[:, :, : packed.shape[2]] = packed
     mask_ijw = words.view("<u8").astype(np.uint64, copy=False)
-    _keep_spanning(mask_ijw, axis, length)  # type: ignore[no-untyped-call]
+    _keep_spanning(mask_ijw, axis, length)
     kept = mask_ijw.astype("<u8", copy=False).view(np.uint8)
     return np.unpackbits(kept, axis=2, count=length, bitorder="little").view(np.bool_)
 
@@ -36,7 +36,7 @@ def spanning_mask(conducts: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.
 def _keep_spanning(mask_ijw, axis, length):  # type: ignore[no-untyped-def]
     """Clear the bits of all runs that are not joined to both ends of the axis."""
     nx, ny, nw = mask_ijw.shape
-    count = _count_runs(mask_ijw)  # type: ignore[no-untyped-call]
+    count = _count_runs(mask_ijw)
     runs, parent, ends = np.empty(count, np.uint64), np.empty(count, np.int64), np.empty(count, np.uint8)
     first_ijw = np.empty((nx, ny, nw), np.int64)
     size = 0
@@ -45,10 +45,10 @@ def _keep_spanning(mask_ijw, axis, length):  # type: ignore[no-untyped-def]
             for w in range(nw):
                 word, first = mask_ijw[i, j, w], size
                 first_ijw[i, j, w] = first
-                near, far = _plates(axis, i, j, w, nx, ny, length)  # type: ignore[no-untyped-call]
+                near, far = _plates(axis, i, j, w, nx, ny, length)
                 left = word
                 while left:
-                    rest = _without_lowest_run(left)  # type: ignore[no-untyped-call]
+                    rest = _without_lowest_run(left)
                     run = left ^ rest
                     runs[size], parent[size] = run, size
                     ends[size] = np.uint8((1 if run & near else 0) | (2 if run & far else 0))
@@ -57,16 +57,16 @@ def _keep_spanning(mask_ijw, axis, length):  # type: ignore[no-untyped-def]
                 if word == ZERO:
                     continue
                 if w > 0 and word & ONE and mask_ijw[i, j, w - 1] >> LAST:
-                    _join(parent, ends, first - 1, first)  # type: ignore[no-untyped-call]
+                    _join(parent, ends, first - 1, first)
                 known = ZERO
                 if j > 0:
                     beside = mask_ijw[i, j - 1, w]
-                    _link(runs, parent, ends, word & beside, known, first, first_ijw[i, j - 1, w])  # type: ignore[no-untyped-call]
+                    _link(runs, parent, ends, word & beside, known, first, first_ijw[i, j - 1, w])
                     # What conducts there, too, is joined by way of the row beside.
                     known = beside & mask_ijw[i - 1, j - 1, w] if i > 0 else known
                 if i > 0:
                     common = word & mask_ijw[i - 1, j, w]
-                    _link(runs, parent, ends, common, known, first, first_ijw[i - 1, j, w])  # type: ignore[no-untyped-call]
+                    _link(runs, parent, ends, common, known, first, first_ijw[i - 1, j, w])
     for n in range(size):
         # A parent comes before its children.
         parent[n] = parent[parent[n]]
@@ -117,21 +117,21 @@ def _count_runs(mask_ijw):  # type: ignore[no-untyped-def]
 def _link(runs, parent, ends, common, known, a, b):  # type: ignore[no-untyped-def]
     """Join the runs of two words, numbered from a and from b on, where both have ones and it is not known already."""
     while common:
-        rest = _without_lowest_run(common)  # type: ignore[no-untyped-call]
+        rest = _without_lowest_run(common)
         shared = common ^ rest
         if not shared & known:
             while not runs[a] & shared:
                 a += 1
             while not runs[b] & shared:
                 b += 1
-            _join(parent, ends, a, b)  # type: ignore[no-untyped-call]
+            _join(parent, ends, a, b)
         common = rest
 
 
 @compiled
 def _join(parent, ends, a, b):  # type: ignore[no-untyped-def]
     """Unite two clusters; the root is the run that comes first."""
-    a, b = _root(parent, a), _root(parent, b)  # type: ignore[no-untyped-call]
+    a, b = _root(parent, a), _root(parent, b)
     if a != b:
         first, other = min(a, b), max(a, b)
         parent[other] = first

@@ -18,13 +18,13 @@ def _write_half_resistances(m, half, h, counts):  # type: ignore[no-untyped-def]
     for j in range(1, m.shape[0] - 1):
         for k in range(1, m.shape[1] - 1):
             h[j, k] = np.inf
-        # A comparison with each material in vectors takes less time than looking each voxel up.
+        # A comparison with each material takes less time than looking each voxel up, if all is as short as h: vectors.
         for material in range(1, half.size):
-            found, resistance = 0, half[material]
+            number, resistance, found = np.uint8(material), half[material], ZERO
             for k in range(1, m.shape[1] - 1):
-                here = m[j, k] == material
+                here = m[j, k] == number
                 h[j, k] = resistance if here else h[j, k]
-                found += here
+                found += ONE if here else ZERO
             counts[material] += found
 
 

@@ -215,8 +215,8 @@ def calibrate_intervals(regressor: Regressor, table: FeatureTable) -> Intervals:
     """Return split-conformal half-widths from structures that were not trained on.
 
     Vovk, Gammerman & Shafer 2005, "Algorithmic Learning in a Random World": the (n+1)·90 %-th smallest
-    |ln m - ln truth| over the expected error, first by decade of the prediction, then by family. Between two ranks it is
-    interpolated: the next larger one, taken twice and for small groups, would cover two percent more than it should.
+    |ln m - ln truth| over the expected error, first by decade of the prediction, then by family. It is interpolated
+    between two ranks: the larger one, taken twice and in small groups, covers more than it should.
     """
     if not len(table):
         return Intervals()
