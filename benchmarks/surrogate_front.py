@@ -44,10 +44,10 @@ PRODUCT, FEATURES = "surrogate that comes with ionscreen", "its features"
 VARIANTS = {
     "voxel descriptors": CascadeSettings((), 0, ONE),
     "no voxel iteration": CascadeSettings(fine=0),
-    "1 voxel iteration": CascadeSettings(),
-    "2 voxel iterations": CascadeSettings(fine=2),
+    "1 voxel iteration": CascadeSettings(fine=1),
+    "2 voxel iterations": CascadeSettings(),
     "4 voxel iterations": CascadeSettings(fine=4),
-    "10 iterations on cells of 2, 1 voxel iteration": CascadeSettings((10, 14, 18, 20)),
+    "10 iterations on cells of 2, 2 voxel iterations": CascadeSettings((10, 14, 18, 20)),
     "10 iterations on cells of 2, 8 voxel iterations": CascadeSettings((10, 14, 18, 20), 8),
     "the same, 3 rules": CascadeSettings((10, 14, 18, 20), 8, RULES),
 }

@@ -14,16 +14,16 @@ __all__ = ["coarsen", "invert", "refine", "write_faces"]
 
 @serial
 def _write_half_resistances(m, half, h, counts):  # type: ignore[no-untyped-def]
-    """Write the resistance from the centre of each voxel of a plane to its faces; count the materials."""
-    for j in range(1, m.shape[0] - 1):
-        for k in range(1, m.shape[1] - 1):
-            h[j, k] = np.inf
+    """Write the resistance from the centre of each voxel of a plane to its faces into a bordered one; count materials."""
+    for j in range(m.shape[0]):
+        for k in range(m.shape[1]):
+            h[j + 1, k + 1] = np.inf
         # A comparison with each material takes less time than looking each voxel up, if all is as short as h: vectors.
         for material in range(1, half.size):
             number, resistance, found = np.uint8(material), half[material], ZERO
-            for k in range(1, m.shape[1] - 1):
+            for k in range(m.shape[1]):
                 here = m[j, k] == number
-                h[j, k] = resistance if here else h[j, k]
+                h[j + 1, k + 1] = resistance if here else h[j + 1, k + 1]
                 found += ONE if here else ZERO
             counts[material] += found
 
@@ -39,28 +39,31 @@ def _write_resistances(h, beyond, rx, ry, rz):  # type: ignore[no-untyped-def]
 
 
 @serial
-def _add_contacts(m, beyond, contacts, rx, ry, rz):  # type: ignore[no-untyped-def]
-    """Add the resistance between two materials to a plane's faces."""
-    for j in range(1, m.shape[0] - 1):
-        for k in range(1, m.shape[1] - 1):
-            material = m[j, k]
-            rx[j, k] += contacts[material, beyond[j, k]]
-            ry[j, k] += contacts[material, m[j + 1, k]]
-            rz[j, k] += contacts[material, m[j, k + 1]]
+def _add_contacts(m, i, contacts, rx, ry, rz):  # type: ignore[no-untyped-def]
+    """Add the resistance between two materials to the faces of plane i."""
+    for j in range(m.shape[1]):
+        for k in range(m.shape[2]):
+            material = m[i, j, k]
+            if i + 1 < m.shape[0]:
+                rx[j + 1, k + 1] += contacts[material, m[i + 1, j, k]]
+            if j + 1 < m.shape[1]:
+                ry[j + 1, k + 1] += contacts[material, m[i, j + 1, k]]
+            if k + 1 < m.shape[2]:
+                rz[j + 1, k + 1] += contacts[material, m[i, j, k + 1]]
 
 
 @serial
-def _add_boundaries(m, beyond, grains, grains_beyond, own, rx, ry, rz):  # type: ignore[no-untyped-def]
+def _add_boundaries(m, i, grains, own, rx, ry, rz):  # type: ignore[no-untyped-def]
     """Add the resistance between two grains of a material, as :func:`pipeline.assembly.add_grain_boundaries`."""
-    for j in range(1, m.shape[0] - 1):
-        for k in range(1, m.shape[1] - 1):
-            a, material = grains[j, k], m[j, k]
-            if grains_beyond[j, k] != a and beyond[j, k] == material:
-                rx[j, k] += own[material]
-            if grains[j + 1, k] != a and m[j + 1, k] == material:
-                ry[j, k] += own[material]
-            if grains[j, k + 1] != a and m[j, k + 1] == material:
-                rz[j, k] += own[material]
+    for j in range(m.shape[1]):
+        for k in range(m.shape[2]):
+            a, material = grains[i, j, k], m[i, j, k]
+            if i + 1 < m.shape[0] and grains[i + 1, j, k] != a and m[i + 1, j, k] == material:
+                rx[j + 1, k + 1] += own[material]
+            if j + 1 < m.shape[1] and grains[i, j + 1, k] != a and m[i, j + 1, k] == material:
+                ry[j + 1, k + 1] += own[material]
+            if k + 1 < m.shape[2] and grains[i, j, k + 1] != a and m[i, j, k + 1] == material:
+                rz[j + 1, k + 1] += own[material]
 
 
 @serial
@@ -84,24 +87,24 @@ def write_faces(m, half, contacts, grains, own, space, counts):  # type: ignore[
     at the plates a quarter, and over the others of conductance. Everything is done plane by plane, in the cache.
     """
     rx, ry, rz, gx, gy, gz = space[RX], space[RY], space[RZ], space[GX], space[GY], space[GZ]
-    nx = m.shape[0] - 2
-    h = np.full((2, *m.shape[1:]), np.inf, np.float32)
-    _write_half_resistances(m[1], half, h[1], counts)
+    nx = m.shape[0]
+    h = np.full((2, *rx.shape[1:]), np.inf, np.float32)
+    _write_half_resistances(m[0], half, h[1], counts)
     rx[0, 1:-1, 1:-1] = h[1, 1:-1, 1:-1]
     first = _invert_and_sum(rx[0], gx[0])
     series, along, across = float(first[0]), 0.25 * first[1], 0.0
     for i in range(1, nx + 1):
         here, beyond = h[i % 2], h[(i + 1) % 2]
         if i < nx:
-            _write_half_resistances(m[i + 1], half, beyond, counts)
+            _write_half_resistances(m[i], half, beyond, counts)
         else:
             # The plate.
             beyond[:] = ZERO
         _write_resistances(here, beyond, rx[i], ry[i], rz[i])
         if contacts.size:
-            _add_contacts(m[i], m[i + 1], contacts, rx[i], ry[i], rz[i])
+            _add_contacts(m, i - 1, contacts, rx[i], ry[i], rz[i])
         if grains.size:
-            _add_boundaries(m[i], m[i + 1], grains[i], grains[i + 1], own, rx[i], ry[i], rz[i])
+            _add_boundaries(m, i - 1, grains, own, rx[i], ry[i], rz[i])
         resistance, x = _invert_and_sum(rx[i], gx[i])
         _, y = _invert_and_sum(ry[i], gy[i])
         _, z = _invert_and_sum(rz[i], gz[i])

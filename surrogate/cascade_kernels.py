@@ -40,7 +40,7 @@ def _cascade(spaces, rule, iterations, out):  # type: ignore[no-untyped-def]
 @serial
 def _of_voxels(m, sigma, half, contacts, grains, own, space, out):  # type: ignore[no-untyped-def]
     """Write the faces of the voxels and their features; return Wiener's lower and upper bound."""
-    volume = (m.shape[0] - 2) * (m.shape[1] - 2) * (m.shape[2] - 2)
+    volume = m.size
     counts = np.zeros(sigma.size)
     series, along, across = write_faces(m, half, contacts, grains, own, space, counts)
     mean, square = np.sum(counts * sigma) / volume, np.sum(counts * sigma * sigma) / volume
@@ -120,7 +120,7 @@ def features(m, sigma, half, contacts, grains, own, settings):  # type: ignore[n
     Parameters
     ----------
     m
-        (nx+2, ny+2, nz+2) uint8: index into `sigma`; 0, an insulator, on the border.
+        (nx, ny, nz) uint8: index into `sigma`; 0 is an insulator.
     sigma
         (P,) relative conductivities.
     half
@@ -128,13 +128,13 @@ def features(m, sigma, half, contacts, grains, own, settings):  # type: ignore[n
     contacts
         (P, P) float32: resistance between two materials, or an empty array if none resists.
     grains, own
-        Grain of each voxel in a box like `m`'s, or an empty one; (P,) float32, resistance between two grains.
+        Grain of each voxel, (nx, ny, nz), or an empty array; (P,) float32, resistance between two grains.
     settings
         :class:`CascadeSettings`.
     """
     out = np.zeros(settings.count)
     levels, rules = len(settings.coarse), np.array(settings.rules, np.float32)
-    spaces = _workspaces.of(m.shape, levels, len(rules))
+    spaces = _workspaces.of(tuple(n + 2 for n in m.shape), levels, len(rules))
     fine = spaces[0][0]
     lower, upper = _of_voxels(m, sigma, half, contacts, grains, own, fine, out)
     by_rule = out[GLOBAL_FEATURES : settings.voxels].reshape(len(rules), levels * LEVEL_FEATURES)

@@ -51,7 +51,7 @@ class CascadeSettings:
     """
 
     coarse: tuple[int, ...] = (4, 10, 16, 20)
-    fine: int = 1
+    fine: int = 2
     rules: tuple[tuple[float, float], ...] = RULES[1:2]
 
     def __post_init__(self) -> None:
