@@ -14,7 +14,7 @@ __all__ = ["coarsen", "invert", "refine", "write_faces"]
 
 @serial
 def _write_half_resistances(m, half, h, counts):  # type: ignore[no-untyped-def]
-    """Write the resistance from the centre of each voxel of a plane to its faces into a bordered one; count materials."""
+    """Write the resistance from each voxel of a plane to its faces into a bordered plane; count the materials."""
     for j in range(m.shape[0]):
         for k in range(m.shape[1]):
             h[j + 1, k + 1] = np.inf
