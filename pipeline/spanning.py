@@ -2,7 +2,7 @@
 
 Voxels are bits. Along the last axis 64 of a row are one word, whose runs of ones are joined by union-find to those of
 the two rows before; only runs are numbered, and whether one reaches either face is all that is asked. A library that
-numbers the clusters of all voxels takes several times as long (docs/benchmarks.md), and every prediction and every
+numbers the clusters of all voxels takes up to four times as long (docs/benchmarks.md), and every prediction and every
 solution waits for this.
 """
 
