@@ -12,6 +12,7 @@ from typing import Any
 import cc3d
 import numpy as np
 
+from ionscreen.pipeline.assembly import look_up
 from ionscreen.pipeline.porespy_session import porespy_session
 from ionscreen.pipeline.spanning import spanning_mask
 
@@ -19,12 +20,12 @@ REPEATS = 5
 
 
 def labelled(conducts: Any) -> Any:
-    """Return what is joined to both ends of the first axis, by cc3d and numpy."""
+    """Return what is joined to both ends of the first axis, by cc3d and a compiled table look-up."""
     clusters = cc3d.connected_components(conducts, connectivity=6)
     ends = np.intersect1d(np.unique(clusters[0]), np.unique(clusters[-1]))
     table = np.zeros(int(clusters.max()) + 1, bool)
     table[ends[ends > 0]] = True
-    return table[clusters]
+    return look_up(table, clusters)
 
 
 def images(edge: int) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def coverage(data: Path) -> None:
         everything.append(inside.mean())
         for name in np.unique(rest.family_n):
             by_family[str(name)].append(inside[rest.family_n == name].mean())
-    print(f"\n{SPLITS} halves of {names.size} structures: | mean coverage | 5 to 95 % of the halves |\n|---|---|---|")
+    print(f"\n| {SPLITS} halves of {names.size} structures | mean coverage | 5 to 95 % of the halves |\n|---|---|---|")
     for name, shares in {"all": everything, **by_family}.items():
         low, high = np.quantile(shares, [0.05, 0.95])
         print(f"| {name} | {np.mean(shares):.1%} | {low:.1%} to {high:.1%} |")

@@ -1,9 +1,9 @@
 """Which voxels are joined to both faces of a box, 64 of a row at a time.
 
 Voxels are bits. Along the last axis 64 of a row are one word, whose runs of ones are joined by union-find to those of
-the two rows before; only runs are numbered, and whether one reaches either face is all that is asked. A library that
-numbers the clusters of all voxels takes up to four times as long (docs/benchmarks.md), and every prediction and every
-solution waits for this.
+the two rows before; only runs are numbered, and whether one reaches either face is all that is asked. Numbering the
+clusters of all voxels and looking them up takes two to three times as long (docs/benchmarks.md), and every prediction
+and every solution waits for this.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 def spanning_mask(conducts: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.bool_]:
     """Return the part of the mask `conducts`, (nx, ny, nz), that is joined through faces to both ends of `axis`."""
+    axis = range(3)[axis]
     length = conducts.shape[2]
     packed = np.packbits(np.ascontiguousarray(conducts), axis=2, bitorder="little")
     words = np.zeros((*packed.shape[:2], -(-length // WORD) * (WORD // 8)), np.uint8)
@@ -67,13 +68,19 @@ def _keep_spanning(mask_ijw, axis, length):  # type: ignore[no-untyped-def]
                 if i > 0:
                     common = word & mask_ijw[i - 1, j, w]
                     _link(runs, parent, ends, common, known, first, first_ijw[i - 1, j, w])
-    for n in range(size):
+    _clear_others(mask_ijw, runs, parent, ends)
+
+
+@compiled
+def _clear_others(mask_ijw, runs, parent, ends):  # type: ignore[no-untyped-def]
+    """Clear the bits of the runs whose roots do not reach both ends."""
+    for n in range(parent.size):
         # A parent comes before its children.
         parent[n] = parent[parent[n]]
     run = 0
-    for i in range(nx):
-        for j in range(ny):
-            for w in range(nw):
+    for i in range(mask_ijw.shape[0]):
+        for j in range(mask_ijw.shape[1]):
+            for w in range(mask_ijw.shape[2]):
                 left, kept = mask_ijw[i, j, w], ZERO
                 while left:
                     if ends[parent[run]] == BOTH:

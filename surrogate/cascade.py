@@ -141,6 +141,8 @@ def _coarsen(g: Faces, cap: Tensor, blocked: Tensor) -> Faces:
 def _along(x: Tensor, cap: Tensor, blocked: Tensor) -> Tensor:
     """Return the x faces 0, 2, 4, ... and the far plate, each in series with half of the odd ones beside it."""
     n = x.shape[1] - 1
+    if n == 1:
+        return x
     odd = n % 2 == 1
     # Pairs (0, 1), (2, 3), ...: the faces between cells and those inside. Of an odd number of layers the last is a
     # cell of its own, without a face inside.
@@ -169,6 +171,8 @@ def _along(x: Tensor, cap: Tensor, blocked: Tensor) -> Tensor:
 def _between(faces: Tensor, axis: int, cap: Tensor, blocked: Tensor) -> Tensor:
     """Return the faces 1, 3, 5, ... (those between cells) in series with half of the even ones beside them."""
     n = faces.shape[axis]
+    if n == 0:
+        return faces
     count = n // 2
     before = _every_second(faces, axis, 0, count)
     own = _every_second(faces, axis, 1, count)

@@ -13,8 +13,8 @@ __all__ = ["CONVERGED", "FLOOR", "GLOBAL_FEATURES", "LEVEL_FEATURES", "RULES", "
 # counted as at most `cap` times the face itself, or as `blocked` times where that face insulates (the current flows
 # around). Where all voxels are alike this is exact. A low cap lets current pass poor conductors inside the cells, a
 # high one lets them block it; the truth lies between. All three together tell the regressor where, but so do a few
-# iterations on the voxels: with them the middle rule alone is as accurate (docs/decisions.md). On 159 test labels a
-# prototype's estimates on cells of two voxels missed ln M by 0.12, 0.10 and 0.08 (one standard deviation); the
+# iterations on the voxels: after eight of them the middle rule alone is as accurate (docs/benchmarks.md). On 159 test
+# labels a prototype's estimates on cells of two voxels missed ln M by 0.12, 0.10 and 0.08 (one standard deviation); the
 # over-corrected Galerkin operator of :mod:`.galerkin` (cap and blocked 1 at either end) by 0.14.
 RULES = ((3.0, 3.0), (10.0, 10.0), (200.0, 4.0))
 # Of a level: estimate, last decrement, residual, share of the dissipation along the axis, its concentration, mean

@@ -216,7 +216,7 @@ def calibrate_intervals(regressor: Regressor, table: FeatureTable) -> Intervals:
 
     Vovk, Gammerman & Shafer 2005, "Algorithmic Learning in a Random World": the (n+1)·90 %-th smallest
     |ln m - ln truth| over the expected error, first by decade of the prediction, then by family. It is interpolated
-    between two ranks: the larger one, taken twice and in small groups, covers more than it should.
+    between two ranks: the larger one, which alone would guarantee the share, covers more when taken twice.
     """
     if not len(table):
         return Intervals()

@@ -47,5 +47,6 @@ TINY = 1e-30
 # Conductances, potential, direction, and what conjugate gradients need.
 GX, GY, GZ, U, P, Q, R, INVERSE = range(8)
 ARRAYS = 8
-# The resistances of the faces lie where conjugate gradients work later: what fits the cache is faster.
+# The resistances of the faces lie where conjugate gradients work later: what fits the cache is faster. These never
+# touch the borders there, where the resistances stay infinite (but the plate's, in plane 0 of RX).
 RX, RY, RZ = R, INVERSE, Q

@@ -86,7 +86,7 @@ def conductor_of(
     # Few phases: a comparison each takes a tenth of the time of sorting the voxels or of looking each up.
     materials = np.zeros(phases.shape, np.uint8)
     number = np.zeros(len(names), np.uint8)
-    for phase in np.flatnonzero(table):
+    for phase in np.flatnonzero(table).tolist():  # not numpy's integers: all voxels would become as long
         here = (phases == phase) & connected
         if here.any():
             number[phase] = number.max() + 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ionscreen.pipeline.percolation import percolating_mask
+from ionscreen.pipeline.percolation import conducting_mask, percolating_mask
 from ionscreen.pipeline.spanning import spanning_mask
 from ionscreen.surrogate.spanning import spanning as spanning_by_numpy
 
@@ -44,7 +44,7 @@ def test_near_the_threshold(fraction):
 
 
 def test_a_spiral_is_one_cluster():
-    """A path that crosses the box of 130 voxels a row again and again, up and down the words."""
+    """Planes that are joined by turns at one end and the other of rows of 130 voxels."""
     conducts = np.zeros((21, 3, 130), bool)
     conducts[::2] = True
     for turn, plane in enumerate(range(1, 21, 2)):
@@ -64,3 +64,21 @@ def test_what_touches_one_end_only_is_left_out():
     expected = np.zeros_like(conducts)
     expected[:, 1, 1] = True
     np.testing.assert_array_equal(percolating_mask(conducts, 0), expected)
+
+
+def test_axes_count_from_the_end_too_and_others_are_refused():
+    conducts = np.zeros((4, 3, 2), bool)
+    conducts[1, 1] = True
+    np.testing.assert_array_equal(spanning_mask(conducts, -1), conducts)
+    with pytest.raises(IndexError):
+        spanning_mask(conducts, 3)
+
+
+@pytest.mark.parametrize("conductors", [0, 1, 3, 4, 5, 9])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_what_conducts_is_what_the_table_says(conductors, dtype):
+    table = np.full(301, np.nan)
+    table[:12] = 0
+    table[[*range(2, 2 + conductors), 300]] = 0.5  # no voxel is of phase 300
+    phases = np.random.default_rng(12).integers(0, 12, (9, 8, 7)).astype(dtype)
+    np.testing.assert_array_equal(conducting_mask(table, phases), table[phases] > 0)

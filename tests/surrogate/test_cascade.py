@@ -50,6 +50,19 @@ def test_tensors_and_kernels_agree(shape, settings):
     np.testing.assert_allclose(float(tensors.lower_b), compiled.lower, rtol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(8, 8, 8), (8, 9, 10), (9, 8, 33)])
+def test_levels_of_one_cell_agree(shape):
+    """Four levels of a box of 8 end in one cell, and that in one again."""
+    field = mixed(shape, 4712)
+    compiled = features_of(conductor(field), CascadeSettings())
+    tensors = cascade_features(torch.from_numpy(field.astype(np.float32))[None], CascadeSettings())
+    # How far a level of a few cells has converged is rounding.
+    np.testing.assert_allclose(tensors.feature_bk[0].numpy(), compiled.values, atol=3e-2)
+    estimates = list(range(GLOBAL_FEATURES, CascadeSettings().count, LEVEL_FEATURES))[:5]
+    np.testing.assert_allclose(tensors.feature_bk[0].numpy()[estimates], compiled.values[estimates], atol=1e-3)
+    np.testing.assert_allclose(float(tensors.upper_b), compiled.upper, rtol=1e-4)
+
+
 def test_resistances_between_phases_and_grains_agree():
     random = np.random.default_rng(8128)
     shape, sigma = (12, 12, 12), np.array([0.0, 1.0, 0.1])
