@@ -1,8 +1,8 @@
 """What the surrogate is worth: accuracy, transfer, honesty, time, and the front of accuracy against time.
 
 Run: python benchmarks/surrogate.py DATA WHAT..., DATA being the folder of the labelled streams, as
-``python -m ionscreen.workflows.pretraining DATA`` makes it. WHAT is any of accuracy, left-out, coverage,
-curve, real; time against the solver is :mod:`surrogate_front`'s.
+``python -m ionscreen.workflows.pretraining DATA`` makes it. WHAT is any of accuracy, fresh, left-out,
+coverage, curve, real; time against the solver is :mod:`surrogate_front`'s.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from ionscreen.surrogate.cascade_surrogate import CascadeSurrogate, calibrate_in
 from ionscreen.surrogate.conductor import conductor_of
 from ionscreen.surrogate.feature_table import FeatureTable, feature_table
 from ionscreen.surrogate.regression import RegressionConfig, learning_curve, train_regressor
+from ionscreen.workflows.labelled_streams import LabelledStreams, StreamsConfig
 from ionscreen.workflows.model_card import SMALLEST_M, evaluate_table
 
 CHECKPOINT = PRETRAINED
 RTOL = 1e-4
 SEED = 27182
+FRESH_SEED = 550217
 SPLITS = 200
 HEADER = "| {} | labels | MAPE | median | p95 | R² (ln M) | 90 % interval covers |\n|---|---|---|---|---|---|---|"
 # As benchmarks/real_images.py: image, its conducting phases.
@@ -69,17 +71,30 @@ def row(name: str, s: dict[str, Any]) -> str:
 
 def accuracy(data: Path) -> None:
     """Print the scores of the surrogate that comes with ionscreen on streams it has not seen."""
-    surrogate = load_cascade(CHECKPOINT)
     for stream in ("test", "test96", "test128"):
-        card = evaluate_table(surrogate, table_of(data, stream, surrogate.regressor.architecture.cascade), stream).card
-        print(f"\n{stream}: verdicts {card['verdicts']}, bad predictions {card['bad_predictions']}\n")
-        print(HEADER.format("group"))
-        print(row("all", card["all"]))
-        print(row("the cascade's estimate, nothing learned", card["without_learning"]))
-        for kind, groups in card["by"].items():
-            if stream == "test" or kind == "decade of M":
-                for name, scores in groups.items():
-                    print(row(f"{kind} {name}", scores))
+        print_scores(data, stream, {"decade of M"} if stream != "test" else None)
+
+
+def fresh(data: Path) -> None:
+    """Print the scores on structures that nothing was chosen on: the test's recipe with another seed."""
+    recipe = StreamsConfig.load(PRETRAINED / "recipe.yaml")
+    changed = {"seed": FRESH_SEED, "streams": {"fresh": recipe.streams["test"]}}
+    LabelledStreams(recipe.model_copy(update=changed), data).compute("fresh", processes=os.cpu_count() or 1)
+    print_scores(data, "fresh")
+
+
+def print_scores(data: Path, stream: str, kinds: set[str] | None = None) -> None:
+    """Print the scores on a stream, of all and by kinds of groups; by all kinds if none are named."""
+    surrogate = load_cascade(CHECKPOINT)
+    card = evaluate_table(surrogate, table_of(data, stream, surrogate.regressor.architecture.cascade), stream).card
+    print(f"\n{stream}: verdicts {card['verdicts']}, bad predictions {card['bad_predictions']}\n")
+    print(HEADER.format("group"))
+    print(row("all", card["all"]))
+    print(row("the cascade's estimate, nothing learned", card["without_learning"]))
+    for kind, groups in card["by"].items():
+        if kinds is None or kind in kinds:
+            for name, scores in groups.items():
+                print(row(f"{kind} {name}", scores))
 
 
 def left_out(data: Path, only: str | None = None) -> None:
@@ -216,7 +231,14 @@ def print_crops(name: str, found: list[tuple[float, bool, bool]]) -> None:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    actions = {"accuracy": accuracy, "left-out": left_out, "coverage": coverage, "curve": curve, "real": real}
+    actions = {
+        "accuracy": accuracy,
+        "fresh": fresh,
+        "left-out": left_out,
+        "coverage": coverage,
+        "curve": curve,
+        "real": real,
+    }
     parser.add_argument("data", type=Path)
     parser.add_argument("what", nargs="+", choices=actions)
     parser.add_argument("--checkpoint", type=Path, default=PRETRAINED)
