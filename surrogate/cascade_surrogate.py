@@ -215,8 +215,9 @@ def calibrate_intervals(regressor: Regressor, table: FeatureTable) -> Intervals:
     """Return split-conformal half-widths from structures that were not trained on.
 
     Vovk, Gammerman & Shafer 2005, "Algorithmic Learning in a Random World": the (n+1)·90 %-th smallest
-    |ln m - ln truth| over the expected error, first by decade of the prediction, then by family. It is interpolated
-    between two ranks: the larger one, which alone would guarantee the share, covers more when taken twice.
+    |ln m - ln truth| over the expected error, first by decade of the prediction, then by family. In groups large enough
+    for a width of their own it is interpolated between two ranks: the larger one, taken twice, covers more than it
+    should. Fewer rows keep the larger one, which alone guarantees the share.
     """
     if not len(table):
         return Intervals()
@@ -246,6 +247,8 @@ def _large(group: npt.NDArray[np.bool_]) -> bool:
 def _quantile(score: npt.NDArray[np.float64]) -> float:
     """Return the conformal quantile; the largest value where there are too few."""
     rank = (score.size + 1) * COVERAGE
+    if score.size < SMALLEST_GROUP:
+        rank = math.ceil(rank)
     return float(np.interp(rank, np.arange(1, score.size + 1), np.sort(score)))
 
 
