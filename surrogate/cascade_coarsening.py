@@ -1,236 +1,164 @@
-"""Compiled kernels of the cascade's networks: resistances between voxels, and conductances between ever larger cells.
+"""Compiled kernels of the cascade's networks of cells of two, made from a finer network, and back to it.
 
-Names and equations are those of :mod:`.cascade`, arrays those of :mod:`.cascade_workspace`.
+Cells are made of the resistances of the finer network, of which no more than the last planes are kept: in the cache,
+where memory would be what takes the time. Names and equations are those of :mod:`.cascade`, arrays those of
+:mod:`.cascade_workspace`, flat, `at`, `before`, `after` and `to` the places where planes begin.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .cascade_workspace import GX, GY, GZ, HALF, ONE, RX, RY, RZ, TWO, ZERO, serial
+from .cascade_workspace import GX, GY, GZ, HALF, NEXT, ONE, TWO, ZERO, conductances, grid_of, place, serial
 
-__all__ = ["coarsen", "invert", "refine", "write_faces"]
+__all__ = ["KEPT", "coarsen", "coarsen_plane", "invert", "planes", "refine", "refine_plane"]
 
-
-@serial
-def _write_half_resistances(m, half, h, counts):  # type: ignore[no-untyped-def]
-    """Write the resistance from each voxel of a plane to its faces into a bordered plane; count the materials."""
-    for j in range(m.shape[0]):
-        for k in range(m.shape[1]):
-            h[j + 1, k + 1] = np.inf
-        # A comparison with each material takes less time than looking each voxel up, if all is as short as h: vectors.
-        for material in range(1, half.size):
-            number, resistance, found = np.uint8(material), half[material], ZERO
-            for k in range(m.shape[1]):
-                here = m[j, k] == number
-                h[j + 1, k + 1] = resistance if here else h[j + 1, k + 1]
-                found += ONE if here else ZERO
-            counts[material] += found
+# Planes of resistances that are kept.
+KEPT = 4
 
 
 @serial
-def _write_resistances(h, beyond, rx, ry, rz):  # type: ignore[no-untyped-def]
-    """Write the resistances of a plane's faces from what lies on either side of them."""
-    for j in range(1, h.shape[0] - 1):
-        for k in range(1, h.shape[1] - 1):
-            rx[j, k] = h[j, k] + beyond[j, k]
-            ry[j, k] = h[j, k] + h[j + 1, k]
-            rz[j, k] = h[j, k] + h[j, k + 1]
+def planes(space):  # type: ignore[no-untyped-def]
+    """Return room for the last planes of resistances along each axis, infinite on the borders, and for a plane."""
+    x = np.full(KEPT * space.shape[2] * space.shape[3], np.inf, np.float32)
+    return (x, x.copy(), x.copy()), np.zeros(space.shape[2:], np.float32)
 
 
 @serial
-def _add_contacts(m, i, contacts, rx, ry, rz):  # type: ignore[no-untyped-def]
-    """Add the resistance between two materials to the faces of plane i."""
-    for j in range(m.shape[1]):
-        for k in range(m.shape[2]):
-            material = m[i, j, k]
-            if i + 1 < m.shape[0]:
-                rx[j + 1, k + 1] += contacts[material, m[i + 1, j, k]]
-            if j + 1 < m.shape[1]:
-                ry[j + 1, k + 1] += contacts[material, m[i, j + 1, k]]
-            if k + 1 < m.shape[2]:
-                rz[j + 1, k + 1] += contacts[material, m[i, j, k + 1]]
+def coarsen(fine, rule, coarse):  # type: ignore[no-untyped-def]
+    """Write the conductances between cells of two."""
+    (gx, gy, gz), grid = conductances(fine), grid_of(fine)
+    ends = fine.shape[1] - 2, fine.shape[2] - 2, fine.shape[3] - 2
+    r, found = planes(fine)
+    for i in range(ends[0] + 1):
+        at, to, count = place(i, grid), place(i % KEPT, grid), grid[2]
+        invert(gx, at, r[0], to, count)
+        if i:
+            invert(gy, at, r[1], to, count)
+            invert(gz, at, r[2], to, count)
+            coarsen_plane(r, i, grid, ends, rule, found, coarse)
 
 
 @serial
-def _add_boundaries(m, i, grains, own, rx, ry, rz):  # type: ignore[no-untyped-def]
-    """Add the resistance between two grains of a material, as :func:`pipeline.assembly.add_grain_boundaries`."""
-    for j in range(m.shape[1]):
-        for k in range(m.shape[2]):
-            a, material = grains[i, j, k], m[i, j, k]
-            if i + 1 < m.shape[0] and grains[i + 1, j, k] != a and m[i + 1, j, k] == material:
-                rx[j + 1, k + 1] += own[material]
-            if j + 1 < m.shape[1] and grains[i, j + 1, k] != a and m[i, j + 1, k] == material:
-                ry[j + 1, k + 1] += own[material]
-            if k + 1 < m.shape[2] and grains[i, j, k + 1] != a and m[i, j, k + 1] == material:
-                rz[j + 1, k + 1] += own[material]
+def invert(r, at, g, to, count):  # type: ignore[no-untyped-def]
+    """Write the inverses of a plane; return the sums of the numbers, where finite, and of the inverses."""
+    total, inverse = ZERO, ZERO
+    for n in range(count):
+        v = r[at + n]
+        w = ONE / v
+        g[to + n] = w
+        total += v if v < np.float32(np.inf) else ZERO
+        inverse += w
+    return total, inverse
 
 
 @serial
-def _invert_and_sum(r, g):  # type: ignore[no-untyped-def]
-    """Write the conductances of a plane's faces; return the sums of resistances and conductances."""
-    resistance, conductance = ZERO, ZERO
-    for j in range(1, r.shape[0] - 1):
-        for k in range(1, r.shape[1] - 1):
-            value = ONE / r[j, k]
-            g[j, k] = value
-            resistance += r[j, k]
-            conductance += value
-    return resistance, conductance
+def coarsen_plane(r, i, grid, ends, rule, found, coarse):  # type: ignore[no-untyped-def]
+    """Write what the resistances of plane `i`, 1 or above, add to the conductances between cells.
 
-
-@serial
-def write_faces(m, half, contacts, grains, own, space, counts):  # type: ignore[no-untyped-def]
-    """Write resistances, infinite where no current flows, and conductances of the faces between voxels.
-
-    Also count the materials, and return the sums over the faces along the axis of resistance and of conductance, those
-    at the plates a quarter, and over the others of conductance. Everything is done plane by plane, in the cache.
+    `ends` are nx, ny and nz, `rule` says (cap, blocked), `found` is room for a plane.
     """
-    rx, ry, rz, gx, gy, gz = space[RX], space[RY], space[RZ], space[GX], space[GY], space[GZ]
-    nx = m.shape[0]
-    h = np.full((2, *rx.shape[1:]), np.inf, np.float32)
-    _write_half_resistances(m[0], half, h[1], counts)
-    rx[0, 1:-1, 1:-1] = h[1, 1:-1, 1:-1]
-    first = _invert_and_sum(rx[0], gx[0])
-    series, along, across = float(first[0]), 0.25 * first[1], 0.0
-    for i in range(1, nx + 1):
-        here, beyond = h[i % 2], h[(i + 1) % 2]
-        if i < nx:
-            _write_half_resistances(m[i], half, beyond, counts)
-        else:
-            # The plate.
-            beyond[:] = ZERO
-        _write_resistances(here, beyond, rx[i], ry[i], rz[i])
-        if contacts.size:
-            _add_contacts(m, i - 1, contacts, rx[i], ry[i], rz[i])
-        if grains.size:
-            _add_boundaries(m, i - 1, grains, own, rx[i], ry[i], rz[i])
-        resistance, x = _invert_and_sum(rx[i], gx[i])
-        _, y = _invert_and_sum(ry[i], gy[i])
-        _, z = _invert_and_sum(rz[i], gz[i])
-        series += resistance
-        along += x if i < nx else 0.25 * x
-        across += y + z
-    return series, along, across
+    nx, out = ends[0], (i + 1) // 2
+    if i % 2 == 1:
+        _write_x(r[0], i - 1, nx, grid, rule, found, coarse[GX])
+        coarse[GY, out] = ZERO
+        coarse[GZ, out] = ZERO
+    if i == nx:
+        _write_x(r[0], nx, nx, grid, rule, found, coarse[GX])
+    _add_y(r[1], place(i % KEPT, grid), ends[1], ends[2], grid, rule, found, coarse[GY, out])
+    _add_z(r[2], place(i % KEPT, grid), ends[1], ends[2], grid, rule, found, coarse[GZ, out])
+
+
+@serial
+def _write_x(x, face, nx, grid, rule, found, g):  # type: ignore[no-untyped-def]
+    """Write the conductances that a plane of faces along the axis makes: every second one, and the plate's."""
+    (cap, blocked), out, to, count = rule, found.reshape(-1), grid[1] + NEXT, grid[2]
+    before, at, after = place((face - 1) % KEPT, grid), place(face % KEPT, grid), place((face + 1) % KEPT, grid)
+    # An odd face, the plate beyond a thin last cell, has none inside the cells on either side.
+    inside_before, inside_after = face % 2 == 0 and face > 0, face % 2 == 0 and face + 1 < nx
+    # The face at a plate is half a cell: what lies behind it is measured by twice its resistance.
+    unit = TWO if face == 0 or face == nx else ONE
+    if inside_before and inside_after:
+        _in_series(x, at, before, after, cap, blocked, out, to, count)
+    elif inside_before or inside_after:
+        inside = before if inside_before else after
+        _in_series_with_one(x, at, inside, unit * cap, unit * blocked, out, to, count)
+    else:
+        invert(x, at, out, to, count)
+    coarse = g[(face + 1) // 2]
+    for j in range(1, coarse.shape[0] - 1):
+        for k in range(1, coarse.shape[1] - 1):
+            two = found[2 * j - 1, 2 * k - 1] + found[2 * j - 1, 2 * k]
+            coarse[j, k] = two + found[2 * j, 2 * k - 1] + found[2 * j, 2 * k]
+
+
+@serial
+def _add_y(y, at, ny, nz, grid, rule, found, g):  # type: ignore[no-untyped-def]
+    """Add the conductances of a plane's faces across, every second row."""
+    (_, row, count), (cap, blocked), out, to = grid, rule, found.reshape(-1), grid[1] + NEXT
+    _in_series(y, at, at - row, at + row, cap, blocked, out, to, count)
+    if ny % 2 == 1 and ny > 1:
+        # The last cell is thin: no face lies inside it.
+        last = np.uint64(ny - 2) * row
+        _in_series_with_one(y, at + last, at + last - row, cap, blocked, out, to + last, np.uint64(nz))
+    for j in range(1, g.shape[0] - 2):
+        for k in range(1, g.shape[1] - 1):
+            g[j, k] += found[2 * j, 2 * k - 1] + found[2 * j, 2 * k]
+
+
+@serial
+def _add_z(z, at, ny, nz, grid, rule, found, g):  # type: ignore[no-untyped-def]
+    """Add the conductances of a plane's faces across, every second of a row."""
+    (_, row, count), (cap, blocked), out, to = grid, rule, found.reshape(-1), grid[1] + NEXT
+    _in_series(z, at, at - NEXT, at + NEXT, cap, blocked, out, to, count)
+    if nz % 2 == 1 and nz > 1:
+        for j in range(ny):
+            last = np.uint64(j) * row + np.uint64(nz - 2)
+            _in_series_with_one(z, at + last, at + last - NEXT, cap, blocked, out, to + last, NEXT)
+    for j in range(1, g.shape[0] - 1):
+        for k in range(1, g.shape[1] - 2):
+            g[j, k] += found[2 * j - 1, 2 * k] + found[2 * j, 2 * k]
+
+
+@serial
+def _in_series(r, at, before, after, cap, blocked, out, to, count):  # type: ignore[no-untyped-def]
+    """Write the conductances of faces, in series with half of what lies inside the cells on either side."""
+    for n in range(count):
+        face = r[at + n]
+        total = _with_half(face, face, r[before + n], cap, blocked)
+        out[to + n] = ONE / _with_half(total, face, r[after + n], cap, blocked)
+
+
+@serial
+def _in_series_with_one(r, at, inside, cap, blocked, out, to, count):  # type: ignore[no-untyped-def]
+    """Write the same where a face lies inside one of the cells alone."""
+    for n in range(count):
+        face = r[at + n]
+        out[to + n] = ONE / _with_half(face, face, r[inside + n], cap, blocked)
 
 
 @serial
 def _with_half(total, face, inside, cap, blocked):  # type: ignore[no-untyped-def]
     """Add half the resistance inside a cell, limited to multiples of that of the face, to the face's."""
-    return total + HALF * (blocked * face if inside == np.inf else min(inside, cap * face))
-
-
-@serial
-def _coarsen_x(r, cap, blocked, row, g):  # type: ignore[no-untyped-def]
-    nx, nz = r.shape[0] - 2, r.shape[2] - 2
-    for c in range(g.shape[0] - 1):
-        i = min(2 * c, nx)
-        # The face at a plate is half a cell: what lies behind it is measured by twice its resistance.
-        unit = TWO if i == 0 or i == nx else ONE
-        most, limit = unit * cap, unit * blocked
-        before, after = i >= 2 and i % 2 == 0, i + 1 < nx
-        for j in range(1, g.shape[1] - 1):
-            row[:] = ZERO
-            for n in range(2 * j - 1, 2 * j + 1):
-                if before and after:
-                    for k in range(1, nz + 1):
-                        face = r[i, n, k]
-                        total = _with_half(face, face, r[i - 1, n, k], most, limit)
-                        row[k] += ONE / _with_half(total, face, r[i + 1, n, k], most, limit)
-                elif before or after:
-                    inside = i + 1 if after else i - 1
-                    for k in range(1, nz + 1):
-                        face = r[i, n, k]
-                        row[k] += ONE / _with_half(face, face, r[inside, n, k], most, limit)
-                else:
-                    for k in range(1, nz + 1):
-                        row[k] += ONE / r[i, n, k]
-            _sum_pairs(row, g[c, j])
-
-
-@serial
-def _coarsen_y(r, cap, blocked, row, g):  # type: ignore[no-untyped-def]
-    ny, nz = r.shape[1] - 2, r.shape[2] - 2
-    for i in range(1, g.shape[0] - 1):
-        for j in range(1, g.shape[1] - 1):
-            row[:] = ZERO
-            for layer in range(2 * i - 1, 2 * i + 1):
-                if 2 * j + 1 < ny:
-                    for k in range(1, nz + 1):
-                        face = r[layer, 2 * j, k]
-                        total = _with_half(face, face, r[layer, 2 * j - 1, k], cap, blocked)
-                        row[k] += ONE / _with_half(total, face, r[layer, 2 * j + 1, k], cap, blocked)
-                elif 2 * j < ny:
-                    for k in range(1, nz + 1):
-                        face = r[layer, 2 * j, k]
-                        row[k] += ONE / _with_half(face, face, r[layer, 2 * j - 1, k], cap, blocked)
-            _sum_pairs(row, g[i, j])
-
-
-@serial
-def _coarsen_z(r, cap, blocked, g):  # type: ignore[no-untyped-def]
-    nz = r.shape[2] - 2
-    both = (nz - 2) // 2
-    for i in range(1, g.shape[0] - 1):
-        for j in range(1, g.shape[1] - 1):
-            for k in range(1, g.shape[2] - 1):
-                g[i, j, k] = ZERO
-            for layer in range(2 * i - 1, 2 * i + 1):
-                for n in range(2 * j - 1, 2 * j + 1):
-                    for k in range(1, both + 1):
-                        face = r[layer, n, 2 * k]
-                        total = _with_half(face, face, r[layer, n, 2 * k - 1], cap, blocked)
-                        g[i, j, k] += ONE / _with_half(total, face, r[layer, n, 2 * k + 1], cap, blocked)
-                    if nz % 2 == 1:
-                        # The last cell is thin: no face lies inside it.
-                        face = r[layer, n, nz - 1]
-                        g[i, j, both + 1] += ONE / _with_half(face, face, r[layer, n, nz - 2], cap, blocked)
-
-
-@serial
-def _sum_pairs(row, out):  # type: ignore[no-untyped-def]
-    for k in range(1, out.size - 1):
-        out[k] = row[2 * k - 1] + row[2 * k]
-
-
-@serial
-def coarsen(fine, cap, blocked, coarse):  # type: ignore[no-untyped-def]
-    """Write the conductances between cells of two.
-
-    Beyond an odd end lies the border, whose faces do not conduct.
-    """
-    row = np.zeros(fine.shape[3] + 1, np.float32)
-    _coarsen_x(fine[RX], cap, blocked, row, coarse[GX])
-    _coarsen_y(fine[RY], cap, blocked, row, coarse[GY])
-    _coarsen_z(fine[RZ], cap, blocked, coarse[GZ])
-
-
-@serial
-def _invert(x, y):  # type: ignore[no-untyped-def]
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            for k in range(x.shape[2]):
-                y[i, j, k] = ONE / x[i, j, k]
-
-
-@serial
-def invert(space):  # type: ignore[no-untyped-def]
-    """Write the resistances of the faces, infinite on the border too."""
-    _invert(space[GX], space[RX])
-    _invert(space[GY], space[RY])
-    _invert(space[GZ], space[RZ])
+    return total + HALF * (blocked * face if inside == np.float32(np.inf) else min(inside, cap * face))
 
 
 @serial
 def refine(coarse, u):  # type: ignore[no-untyped-def]
-    """Write the coarse correction into cells of half the size; the drop from cell to cell halves, too."""
-    nz = u.shape[2] - 2
+    """Write the coarse correction into cells of half the size."""
     for i in range(1, u.shape[0] - 1):
-        for j in range(1, u.shape[1] - 1):
-            c, d = (i + 1) // 2, (j + 1) // 2
-            for k in range(1, nz // 2 + 1):
-                value = TWO * coarse[c, d, k]
-                u[i, j, 2 * k - 1] = value
-                u[i, j, 2 * k] = value
-            if nz % 2 == 1:
-                u[i, j, nz] = TWO * coarse[c, d, nz // 2 + 1]
+        refine_plane(coarse[(i + 1) // 2], u[i])
+
+
+@serial
+def refine_plane(coarse, u):  # type: ignore[no-untyped-def]
+    """Write a plane of the coarse correction into cells of half the size; the drop from cell to cell halves, too."""
+    nz = u.shape[1] - 2
+    for j in range(1, u.shape[0] - 1):
+        d = (j + 1) // 2
+        for k in range(1, nz // 2 + 1):
+            value = TWO * coarse[d, k]
+            u[j, 2 * k - 1] = value
+            u[j, 2 * k] = value
+        if nz % 2 == 1:
+            u[j, nz] = TWO * coarse[d, nz // 2 + 1]

@@ -18,10 +18,8 @@ __all__ = [
     "GZ",
     "HALF",
     "INVERSE",
+    "NEXT",
     "ONE",
-    "RX",
-    "RY",
-    "RZ",
     "TINY",
     "TWO",
     "ZERO",
@@ -29,6 +27,9 @@ __all__ = [
     "Q",
     "R",
     "U",
+    "conductances",
+    "grid_of",
+    "place",
     "serial",
     "unlocked",
 ]
@@ -44,9 +45,28 @@ TWO: Any = np.float32(2)
 HALF: Any = np.float32(0.5)
 ZERO: Any = np.float32(0)
 TINY = 1e-30
+# Places in flat arrays are unsigned: numba asks of signed ones whether they count from the end, and that stops vectors.
+NEXT: Any = np.uint64(1)
 # Conductances, potential, direction, and what conjugate gradients need.
 GX, GY, GZ, U, P, Q, R, INVERSE = range(8)
 ARRAYS = 8
-# The resistances of the faces lie where conjugate gradients work later: what fits the cache is faster. These never
-# touch the borders there, where the resistances stay infinite (but the plate's, in plane 0 of RX).
-RX, RY, RZ = R, INVERSE, Q
+
+
+@serial
+def conductances(space):  # type: ignore[no-untyped-def]
+    """Return the conductances along each axis, flat."""
+    return space[GX].reshape(-1), space[GY].reshape(-1), space[GZ].reshape(-1)
+
+
+@serial
+def grid_of(space):  # type: ignore[no-untyped-def]
+    """Return how many cells lie from plane to plane and from row to row, and from a plane's first cell to its last."""
+    row = space.shape[3]
+    plane = space.shape[2] * row
+    return np.uint64(plane), np.uint64(row), np.uint64(plane - 2 * row - 2)
+
+
+@serial
+def place(i, grid):  # type: ignore[no-untyped-def]
+    """Return where the first cell of plane `i` lies in a flat array."""
+    return np.uint64(i) * grid[0] + grid[1] + NEXT

@@ -35,7 +35,7 @@ class Conductor:
     materials: npt.NDArray[np.uint8]
     sigma: npt.NDArray[np.float64]
     contacts: npt.NDArray[np.float64]
-    grains: npt.NDArray[np.int64] | None
+    grains: npt.NDArray[np.uint32] | None
     boundaries: npt.NDArray[np.float64]
     scale: float = 1.0
 
@@ -105,7 +105,7 @@ def conductor_of(
     boundaries = np.zeros(present.size + 1)
     grains = None
     if transport.grain_boundary_resistance and microstructure.grains is not None:
-        grains = np.ascontiguousarray(microstructure.grains.transpose(order).astype(np.int64))
+        grains = np.ascontiguousarray(microstructure.grains.transpose(order))
         for name, resistance in transport.grain_boundary_resistance.items():
             if name in names and number[names.index(name)]:
                 boundaries[number[names.index(name)]] = resistance * unit

@@ -39,7 +39,7 @@ def features_of(conductor: Conductor, settings: CascadeSettings) -> Features:
     except ImportError:
         # An IPU host has no numba.
         return features_by_tensors([conductor], settings)[0]
-    grains = np.zeros((0, 0, 0), np.int64) if conductor.grains is None else conductor.grains
+    grains = np.zeros((0, 0, 0), np.uint32) if conductor.grains is None else conductor.grains
     contacts = conductor.contacts.astype(np.float32) if conductor.contacts.any() else np.zeros((0, 0), np.float32)
     own = conductor.boundaries.astype(np.float32)
     half = conductor.half_resistances().astype(np.float32)
@@ -105,7 +105,7 @@ def tensors_of(conductors: Sequence[Conductor], device: str = "cpu") -> tuple[Te
     contacts_bpp = _stacked([_padded(conductor.contacts, count) for conductor in conductors], device).float()
     own_bp = _stacked([_padded(conductor.boundaries, count) for conductor in conductors], device).float()
     grains_bxyz = _stacked(
-        [np.zeros_like(c.materials, np.int64) if c.grains is None else c.grains for c in conductors], device
+        [(np.zeros_like(c.materials) if c.grains is None else c.grains).astype(np.int64) for c in conductors], device
     )
     faces = []
     for axis in (1, 2, 3):

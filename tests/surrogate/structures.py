@@ -5,6 +5,7 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 
 from ionscreen.surrogate import LabelledStructures
+from ionscreen.surrogate.conductor import Conductor
 
 SEED = 81649
 
@@ -20,6 +21,20 @@ def random_fields(count, shape, seed=SEED):
         if trimmed.any():
             fields.append(trimmed.astype(np.float32))
     return np.stack(fields)
+
+
+def mixed(shape, seed):
+    """Return a field of four materials, one of them an insulator, trimmed to what percolates."""
+    return random_fields(1, shape, seed)[0] * np.random.default_rng(seed).choice([1.0, 0.3, 0.02], shape)
+
+
+def conductor(field):
+    """Return the conductor of a field of relative conductivities."""
+    sigma = np.unique(np.append(field, 0.0))
+    count = sigma.size
+    return Conductor(
+        np.searchsorted(sigma, field).astype(np.uint8), sigma, np.zeros((count, count)), None, np.zeros(count)
+    )
 
 
 def part(data, start, stop):

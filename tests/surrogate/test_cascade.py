@@ -10,23 +10,9 @@ from ionscreen.surrogate.cascade_settings import GLOBAL_FEATURES, LEVEL_FEATURES
 from ionscreen.surrogate.conductor import Conductor
 from ionscreen.surrogate.features import features_by_tensors, features_of
 
-from .structures import exact, random_fields
+from .structures import conductor, exact, mixed
 
 SETTINGS = CascadeSettings(coarse=(6, 8), fine=2, rules=RULES)
-
-
-def conductor(field):
-    """Return the conductor of a field of relative conductivities."""
-    sigma = np.unique(np.append(field, 0.0))
-    count = sigma.size
-    return Conductor(
-        np.searchsorted(sigma, field).astype(np.uint8), sigma, np.zeros((count, count)), None, np.zeros(count)
-    )
-
-
-def mixed(shape, seed):
-    """Return a field of four materials, one of them an insulator, trimmed to what percolates."""
-    return random_fields(1, shape, seed)[0] * np.random.default_rng(seed).choice([1.0, 0.3, 0.02], shape)
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 16), (17, 13, 10), (12, 9, 15), (8, 11, 8)])
@@ -67,7 +53,7 @@ def test_resistances_between_phases_and_grains_agree():
     random = np.random.default_rng(8128)
     shape, sigma = (12, 12, 12), np.array([0.0, 1.0, 0.1])
     materials = random.integers(1, 3, shape).astype(np.uint8)
-    grains = random.integers(1, 4, shape)
+    grains = random.integers(1, 4, shape).astype(np.uint32)
     contacts, boundaries = np.zeros((3, 3)), np.array([0.0, 0.7, 4.0])
     contacts[1, 2] = contacts[2, 1] = 2.5
     resistive = Conductor(materials, sigma, contacts, grains, boundaries)

@@ -16,7 +16,7 @@ from ionscreen.surrogate.features import Features, features_of
 from ionscreen.surrogate.regression import RegressionConfig, learning_curve, train_regressor
 from ionscreen.surrogate.regressor import RegressorArchitecture
 
-from .test_cascade import conductor
+from .structures import conductor
 
 CASCADE = CascadeSettings(coarse=(4, 6), fine=1, rules=RULES)
 CONFIG = RegressionConfig(
