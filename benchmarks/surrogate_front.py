@@ -47,9 +47,9 @@ VARIANTS = {
     "1 voxel iteration": CascadeSettings(fine=1),
     "2 voxel iterations": CascadeSettings(),
     "4 voxel iterations": CascadeSettings(fine=4),
-    "10 iterations on cells of 2, 2 voxel iterations": CascadeSettings((10, 14, 18, 20)),
-    "10 iterations on cells of 2, 8 voxel iterations": CascadeSettings((10, 14, 18, 20), 8),
-    "the same, 3 rules": CascadeSettings((10, 14, 18, 20), 8, RULES),
+    "8 voxel iterations": CascadeSettings(fine=8),
+    "8 voxel iterations, 3 rules": CascadeSettings(fine=8, rules=RULES),
+    "4 iterations on cells of 2, 2 voxel iterations": CascadeSettings((4, 10, 16, 20)),
 }
 Method = Callable[[Microstructure, Transport, int], float]
 Case = tuple[Microstructure, Transport, int, float]

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cascade_workspace import GX, GY, GZ, HALF, NEXT, ONE, TWO, ZERO, conductances, grid_of, place, serial
+from .cascade_workspace import GX, GY, GZ, HALF, KEPT, NEXT, ONE, TWO, ZERO, conductances, grid_of, place, serial
 
-__all__ = ["KEPT", "coarsen", "coarsen_plane", "invert", "planes", "refine", "refine_plane"]
-
-# Planes of resistances that are kept.
-KEPT = 4
+__all__ = ["coarsen", "coarsen_plane", "invert", "planes", "refine", "refine_plane"]
 
 
 @serial
 def planes(space):  # type: ignore[no-untyped-def]
-    """Return room for the last planes of resistances along each axis, infinite on the borders, and for a plane."""
-    x = np.full(KEPT * space.shape[2] * space.shape[3], np.inf, np.float32)
-    return (x, x.copy(), x.copy()), np.zeros(space.shape[2:], np.float32)
+    """Return room for resistances, infinite on the borders, and for the conductances of a plane.
+
+    Along the axis cells need the last planes, across it the one at hand.
+    """
+    size = space.shape[2] * space.shape[3]
+    y = np.full(size, np.inf, np.float32)
+    return (np.full(KEPT * size, np.inf, np.float32), y, y.copy()), np.zeros(space.shape[2:], np.float32)
 
 
 @serial
@@ -31,22 +32,22 @@ def coarsen(fine, rule, coarse):  # type: ignore[no-untyped-def]
     ends = fine.shape[1] - 2, fine.shape[2] - 2, fine.shape[3] - 2
     r, found = planes(fine)
     for i in range(ends[0] + 1):
-        at, to, count = place(i, grid), place(i % KEPT, grid), grid[2]
-        invert(gx, at, r[0], to, count)
+        at, first, count = place(i, grid), place(0, grid), grid[2]
+        invert(gx, at, r[0], place(i % KEPT, grid), count)
         if i:
-            invert(gy, at, r[1], to, count)
-            invert(gz, at, r[2], to, count)
+            invert(gy, at, r[1], first, count)
+            invert(gz, at, r[2], first, count)
             coarsen_plane(r, i, grid, ends, rule, found, coarse)
 
 
 @serial
-def invert(r, at, g, to, count):  # type: ignore[no-untyped-def]
+def invert(of, at, out, to, count):  # type: ignore[no-untyped-def]
     """Write the inverses of a plane; return the sums of the numbers, where finite, and of the inverses."""
     total, inverse = ZERO, ZERO
     for n in range(count):
-        v = r[at + n]
+        v = of[at + n]
         w = ONE / v
-        g[to + n] = w
+        out[to + n] = w
         total += v if v < np.float32(np.inf) else ZERO
         inverse += w
     return total, inverse
@@ -65,8 +66,8 @@ def coarsen_plane(r, i, grid, ends, rule, found, coarse):  # type: ignore[no-unt
         coarse[GZ, out] = ZERO
     if i == nx:
         _write_x(r[0], nx, nx, grid, rule, found, coarse[GX])
-    _add_y(r[1], place(i % KEPT, grid), ends[1], ends[2], grid, rule, found, coarse[GY, out])
-    _add_z(r[2], place(i % KEPT, grid), ends[1], ends[2], grid, rule, found, coarse[GZ, out])
+    _add_y(r[1], place(0, grid), ends[1], ends[2], grid, rule, found, coarse[GY, out])
+    _add_z(r[2], place(0, grid), ends[1], ends[2], grid, rule, found, coarse[GZ, out])
 
 
 @serial
@@ -152,9 +153,14 @@ def refine(coarse, u):  # type: ignore[no-untyped-def]
 
 @serial
 def refine_plane(coarse, u):  # type: ignore[no-untyped-def]
-    """Write a plane of the coarse correction into cells of half the size; the drop from cell to cell halves, too."""
+    """Write a plane of the coarse correction into cells of half the size; the drop from cell to cell halves, too.
+
+    The borders between rows, which :func:`.relax` takes along, are made zero again.
+    """
     nz = u.shape[1] - 2
     for j in range(1, u.shape[0] - 1):
+        u[j, 0] = ZERO
+        u[j, nz + 1] = ZERO
         d = (j + 1) // 2
         for k in range(1, nz // 2 + 1):
             value = TWO * coarse[d, k]

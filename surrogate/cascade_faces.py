@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cascade_coarsening import KEPT, coarsen_plane, invert, planes
-from .cascade_workspace import NEXT, ONE, ZERO, conductances, grid_of, place, serial
+from .cascade_coarsening import coarsen_plane, invert, planes
+from .cascade_workspace import KEPT, NEXT, ONE, ZERO, conductances, grid_of, place, serial
 
 __all__ = ["write_faces"]
 
@@ -18,8 +18,8 @@ __all__ = ["write_faces"]
 def write_faces(m, half, contacts, grains, own, space, rules, coarser, counts):  # type: ignore[no-untyped-def]
     """Write the conductances of the faces between voxels, and for each rule those between cells of two.
 
-    Also count the materials, and return the sums over the faces along the axis of resistance, where it is finite, and
-    of conductance, those at the plates a quarter, and over the others of conductance.
+    Also count the materials, and return three sums: over the faces along the axis the resistance, where it is finite,
+    and the conductance, of which those at the plates count a quarter; over the faces across the conductance.
     """
     (gx, gy, gz), grid, nx = conductances(space), grid_of(space), m.shape[0]
     plane, row, count = grid
@@ -42,14 +42,14 @@ def write_faces(m, half, contacts, grains, own, space, rules, coarser, counts): 
             numbers[other] = 0
             h[begin : begin + plane] = ZERO
         at, here, beyond, to = place(i, grid), place(i % 2, grid), place(other, grid), place(i % KEPT, grid)
+        first = place(0, grid)
         resistance, conductance = _write_axis(known, here, beyond, x, to, gx, at, count)
         series += resistance
         along += conductance if 0 < i < nx else 0.25 * conductance
         if i == 0:
             continue
-        _, one = _write_axis(known, here, here + row, y, to, gy, at, count)
-        _, other = _write_axis(known, here, here + NEXT, z, to, gz, at, count)
-        across += one + other
+        across += _write_axis(known, here, here + row, y, first, gy, at, count)[1]
+        across += _write_axis(known, here, here + NEXT, z, first, gz, at, count)[1]
         for n in range(coarser.shape[0]):
             coarsen_plane((x, y, z), i, grid, m.shape, (rules[n, 0], rules[n, 1]), found, coarser[n])
     return series, along, across
@@ -100,7 +100,7 @@ def _write_resistances(h, here, beyond, r, to, count):  # type: ignore[no-untype
 def _add_contacts(number, here, beyond, contacts, r, to, count):  # type: ignore[no-untyped-def]
     """Add the resistance between two materials to the faces between them."""
     for one in range(contacts.shape[0]):
-        for two in range(one):
+        for two in range(one + 1):
             a, b, resistance = np.uint8(one), np.uint8(two), contacts[one, two]
             if resistance > ZERO:
                 for n in range(count):

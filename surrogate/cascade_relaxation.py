@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from .cascade_workspace import (
+    BLOCK,
+    FIRST,
     HALF,
     INVERSE,
     NEXT,
@@ -32,28 +34,34 @@ __all__ = ["net_current", "relax", "residual"]
 
 @serial
 def residual(g, at, u, places, drops, inverse, r, to, z, grid):  # type: ignore[no-untyped-def]
-    """Write 1/diagonal, residual and z = D⁻¹r of a plane; `drops` are the applied ones at its faces; return r·z."""
+    """Write 1/diagonal and residual of a plane, from `to` on, and z = D⁻¹r, from `at` on; return r·z.
+
+    `drops` are the applied ones at its faces.
+    """
     (gx, gy, gz), (before, here, after), (plane, row, count) = g, places, grid
     drop_before, drop_after = drops
-    total = ZERO
-    for n in range(count):
-        a, c = at + n, here + n
-        xa, xb, ya, yb, za, zb = gx[a - plane], gx[a], gy[a - row], gy[a], gz[a - NEXT], gz[a]
-        v = u[c]
-        d = xa + xb + ya + yb + za + zb
-        w = ONE / d if d > ZERO else ZERO
-        s = (
-            xa * (drop_before - v + u[before + n])
-            - xb * (drop_after + v - u[after + n])
-            - ya * (v - u[c - row])
-            - yb * (v - u[c + row])
-            - za * (v - u[c - NEXT])
-            - zb * (v - u[c + NEXT])
-        )
-        inverse[to + n] = w
-        r[to + n] = s
-        z[a] = w * s
-        total += s * s * w
+    total = 0.0
+    for start in range(FIRST, count, BLOCK):
+        part = ZERO
+        for n in range(start, min(start + BLOCK, count)):
+            a, c = at + n, here + n
+            xa, xb, ya, yb, za, zb = gx[a - plane], gx[a], gy[a - row], gy[a], gz[a - NEXT], gz[a]
+            v = u[c]
+            d = xa + xb + ya + yb + za + zb
+            w = ONE / d if d > ZERO else ZERO
+            s = (
+                xa * (drop_before - v + u[before + n])
+                - xb * (drop_after + v - u[after + n])
+                - ya * (v - u[c - row])
+                - yb * (v - u[c + row])
+                - za * (v - u[c - NEXT])
+                - zb * (v - u[c + NEXT])
+            )
+            inverse[to + n] = w
+            r[to + n] = s
+            z[a] = w * s
+            part += s * s * w
+        total += part
     return total
 
 

@@ -50,7 +50,7 @@ class CascadeSettings:
         If a number is out of range.
     """
 
-    coarse: tuple[int, ...] = (4, 10, 16, 20)
+    coarse: tuple[int, ...] = (10, 14, 18, 20)
     fine: int = 2
     rules: tuple[tuple[float, float], ...] = RULES[1:2]
 

@@ -4,25 +4,23 @@ Iteration after iteration reads and writes every array anew, and with millions o
 But two iterations combine the directions z = D⁻¹r and D⁻¹Az, and to know how all they need are the moments
 zᵀD(D⁻¹A)ⁿz, n from 0 to 4 (Chronopoulos & Gear 1989, J. Comput. Appl. Math. 25). One pass, each direction a plane
 behind the one before, writes both directions and adds up the moments; a second one adds them to the potential and
-measures, a plane at a time. More than two directions would differ by too little in single precision. The numbers are
-those of :mod:`.cascade_relaxation`.
+measures, a plane at a time. The numbers are those of :mod:`.cascade_relaxation`, which takes over where the moments
+cancel: where one iteration has nearly converged, or the second direction is nearly the first.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .cascade_coarsening import refine_plane
-from .cascade_measures import SUMS, measure_plane
-from .cascade_relaxation import net_current, residual
-from .cascade_workspace import HALF, ONE, TINY, ZERO, P, Q, conductances, grid_of, place, serial
+from .cascade_coarsening import refine, refine_plane
+from .cascade_measures import SUMS, measure, measure_plane
+from .cascade_relaxation import net_current, relax, residual
+from .cascade_workspace import BLOCK, FIRST, HALF, KEPT, ONE, TINY, ZERO, P, Q, U, conductances, grid_of, place, serial
 
 __all__ = ["steps", "two_iterations"]
 
-# A first iteration that leaves less than this of r·z has converged: the second direction would be rounding.
-ROUNDING = 1e-5
-# Planes that are kept of what is needed only until the next ones are done.
-KEPT = 3
+# Where less than this share is left of the difference of two moments it is no number to trust.
+CANCELLED = 0.01
 
 
 @serial
@@ -30,8 +28,13 @@ def two_iterations(space, coarse, decrements):  # type: ignore[no-untyped-def]
     """Iterate from the coarse potential, write what each iteration took off; return r·z, the currents, the sums."""
     moments = np.zeros(5)
     _write_directions(space, coarse, moments)
-    first, second, rz = steps(moments, decrements)
-    currents, sums = _measure(space, coarse, np.float32(first), np.float32(second))
+    first, second, rz, cancelled = steps(moments, decrements)
+    if cancelled:
+        refine(coarse, space[U])
+        rz = relax(space, decrements)
+        currents, sums = measure(space)
+    else:
+        currents, sums = _measure(space, coarse, np.float32(first), np.float32(second))
     return rz, currents, sums
 
 
@@ -71,46 +74,52 @@ def _write_directions(space, coarse, moments):  # type: ignore[no-untyped-def]
 def _apply(g, p, at, inverse, kept, out, grid):  # type: ignore[no-untyped-def]
     """Write D⁻¹Ap of a plane; return pᵀAp and (Ap)ᵀD⁻¹Ap."""
     plane, row, count = grid
-    power, square = ZERO, ZERO
-    for n in range(count):
-        a = at + n
-        s = net_current(g, p, a, plane, row)
-        w = inverse[kept + n] * s
-        out[a] = w
-        power += s * p[a]
-        square += s * w
-    return power, square
+    total, totals = 0.0, 0.0
+    for start in range(FIRST, count, BLOCK):
+        power, square = ZERO, ZERO
+        for n in range(start, min(start + BLOCK, count)):
+            a = at + n
+            s = net_current(g, p, a, plane, row)
+            w = inverse[kept + n] * s
+            out[a] = w
+            power += s * p[a]
+            square += s * w
+        total += power
+        totals += square
+    return total, totals
 
 
 @serial
 def _products(g, p, at, inverse, kept, grid):  # type: ignore[no-untyped-def]
     """Return pᵀAp and (Ap)ᵀD⁻¹Ap of a plane."""
     plane, row, count = grid
-    power, square = ZERO, ZERO
-    for n in range(count):
-        s = net_current(g, p, at + n, plane, row)
-        power += s * p[at + n]
-        square += s * s * inverse[kept + n]
-    return power, square
+    total, totals = 0.0, 0.0
+    for start in range(FIRST, count, BLOCK):
+        power, square = ZERO, ZERO
+        for n in range(start, min(start + BLOCK, count)):
+            s = net_current(g, p, at + n, plane, row)
+            power += s * p[at + n]
+            square += s * s * inverse[kept + n]
+        total += power
+        totals += square
+    return total, totals
 
 
 @serial
 def steps(moments, decrements):  # type: ignore[no-untyped-def]
-    """Return how much of either direction two iterations take, and the r·z that they leave."""
+    """Return how much of either direction two iterations take, the r·z left, and whether the moments cancelled."""
     alpha = moments[0] / (moments[1] + TINY)
-    decrements[0] = alpha * moments[0]
     rz = alpha * alpha * moments[2] - moments[0]
-    if rz <= ROUNDING * moments[0]:
-        return alpha, 0.0, max(rz, 0.0)
     # The second direction is (1+β)z - αD⁻¹Az.
     stretch = 1 + rz / (moments[0] + TINY)
-    power = stretch * stretch * moments[1] - 2 * stretch * alpha * moments[2] + alpha * alpha * moments[3]
+    own = stretch * stretch * moments[1]
+    power = own - 2 * stretch * alpha * moments[2] + alpha * alpha * moments[3]
     step = rz / (power + TINY)
-    decrements[1] = step * rz
+    decrements[0], decrements[1] = alpha * moments[0], step * rz
     a, b = alpha + step * stretch, -alpha * step
     left = moments[0] - 2 * (a * moments[1] + b * moments[2])
     left += a * a * moments[2] + 2 * a * b * moments[3] + b * b * moments[4]
-    return a, b, max(left, 0.0)
+    return a, b, max(left, 0.0), rz <= CANCELLED * moments[0] or power <= CANCELLED * own
 
 
 @serial

@@ -13,11 +13,14 @@ import numpy as np
 
 __all__ = [
     "ARRAYS",
+    "BLOCK",
+    "FIRST",
     "GX",
     "GY",
     "GZ",
     "HALF",
     "INVERSE",
+    "KEPT",
     "NEXT",
     "ONE",
     "TINY",
@@ -47,6 +50,11 @@ ZERO: Any = np.float32(0)
 TINY = 1e-30
 # Places in flat arrays are unsigned: numba asks of signed ones whether they count from the end, and that stops vectors.
 NEXT: Any = np.uint64(1)
+FIRST: Any = np.uint64(0)
+# So many products are added up in single precision: of a large plane that is all alike the sum would be off by 1e-4.
+BLOCK: Any = np.uint64(1024)
+# Planes that are kept of what is needed only until the next ones are done.
+KEPT = 3
 # Conductances, potential, direction, and what conjugate gradients need.
 GX, GY, GZ, U, P, Q, R, INVERSE = range(8)
 ARRAYS = 8
