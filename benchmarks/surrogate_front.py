@@ -37,6 +37,7 @@ from ionscreen.surrogate.training import TrainingConfig, train
 from ionscreen.workflows.model_card import SMALLEST_M
 
 RTOL = 1e-4
+SLOW = 1000.0
 SEED = 27182
 ONE = (RULES[1],)
 PRODUCT, FEATURES = "surrogate that comes with ionscreen", "its features"
@@ -70,6 +71,15 @@ def structures(data: Path, stream: str, count: int) -> Iterator[Case]:
             found += 1
         if found == count:
             return
+
+
+def labels(data: Path, stream: str, count: int) -> Iterator[Case]:
+    """Yield so many structures with each of their transports and axes."""
+    for sample in Dataset(data / stream)[:count]:
+        for label in sample.labels.values():
+            for axis in range(3):
+                if sample.microstructure is not None and label.status[axis] == 0 and label.relative[axis] > SMALLEST_M:
+                    yield sample.microstructure, label.transport, axis, float(label.relative[axis])
 
 
 def described(
@@ -133,12 +143,17 @@ def closed(formula: Callable[..., float], structure: Microstructure, transport: 
 def measured(
     methods: dict[str, Method], cases: list[Case], repeats: int, clock: Callable[[], float]
 ) -> dict[str, tuple[Any, float]]:
-    """Return method -> relative errors and median milliseconds; the methods take turns on each structure."""
+    """Return method -> relative errors and median milliseconds; the methods take turns on each structure.
+
+    A method that takes more than a second is tried on every 64th.
+    """
     errors: dict[str, list[float]] = {name: [] for name in methods}
     times: dict[str, list[float]] = {name: [] for name in methods}
-    for structure, transport, axis, truth in cases:
+    for place, (structure, transport, axis, truth) in enumerate(cases):
         for name, method in methods.items():
-            best = np.inf
+            best, slow = np.inf, bool(times[name]) and times[name][-1] > SLOW
+            if slow and place % 64:
+                continue
             for _ in range(repeats):
                 began = clock()
                 value = method(structure, transport, axis)
@@ -250,9 +265,10 @@ def front(data: Path, chosen: argparse.Namespace) -> None:
     for formula in (closed_formulas.bruggeman, closed_formulas.hosseinhashemi, closed_formulas.stenzel):
         methods[formula.__name__.capitalize()] = lambda *case, f=formula: closed(f, *case)
     methods.update(surrogates(data, chosen))
-    cases = list(structures(data, "test", chosen.cases))
+    # Of every structure all labels: few thin ones decide a mean error, and with one label each by chance.
+    cases = list(labels(data, "test", chosen.cases))
     measured(methods, cases[:2], 1, chosen.clock)
-    found = measured(methods, cases, 2, chosen.clock)
+    found = measured(methods, cases, 1, chosen.clock)
     best = pareto({name: (ms, float(np.nanmean(errors))) for name, (errors, ms) in found.items()})
     print("\n| method | median time | MAPE | median error | on the front |\n|---|---|---|---|---|")
     for name, (errors, ms) in sorted(found.items(), key=lambda item: item[1][1]):
@@ -304,7 +320,7 @@ def main() -> None:
     parser.add_argument("--structures", type=int, default=1000, help="that each depth is trained on; 0: no depths")
     parser.add_argument("--network", type=int, default=0, help="structures for the convolutional network; 0: without")
     parser.add_argument("--epochs", type=int, default=20, help="of the convolutional network")
-    parser.add_argument("--cases", type=int, default=60, help="test structures of the front")
+    parser.add_argument("--cases", type=int, default=256, help="test structures of the front")
     parser.add_argument("--checkpoint", type=Path, default=PRETRAINED)
     parser.add_argument(
         "--processor-time",
