@@ -261,7 +261,7 @@ def front(data: Path, chosen: argparse.Namespace) -> None:
     """Print and draw error against time of every method, on the same structures."""
     methods: dict[str, Method] = {"solver, rtol 1e-4": solved}
     for count in (1, 2, 3, 4):
-        methods[f"solver, {count} iterations"] = lambda *case, n=count: solved(*case, n)
+        methods[f"solver, {count} iteration{'s' * (count > 1)}"] = lambda *case, n=count: solved(*case, n)
     for formula in (closed_formulas.bruggeman, closed_formulas.hosseinhashemi, closed_formulas.stenzel):
         methods[formula.__name__.capitalize()] = lambda *case, f=formula: closed(f, *case)
     methods.update(surrogates(data, chosen))
