@@ -37,6 +37,7 @@ from ionscreen.surrogate.training import TrainingConfig, train
 from ionscreen.workflows.model_card import SMALLEST_M
 
 RTOL = 1e-4
+# Milliseconds from which a method is tried on few of the labels.
 SLOW = 1000.0
 SEED = 27182
 ONE = (RULES[1],)
@@ -258,7 +259,7 @@ def timing(data: Path, chosen: argparse.Namespace) -> None:
 
 
 def front(data: Path, chosen: argparse.Namespace) -> None:
-    """Print and draw error against time of every method, on the same structures."""
+    """Print and draw error against time of every method, on the same labels; slow ones on every 64th."""
     methods: dict[str, Method] = {"solver, rtol 1e-4": solved}
     for count in (1, 2, 3, 4):
         methods[f"solver, {count} iteration{'s' * (count > 1)}"] = lambda *case, n=count: solved(*case, n)
